@@ -1,0 +1,1 @@
+"""claimsformer: health-insurance claims in, decisions out; a transformer built on tensorlite and a processor of claims."""

@@ -1,0 +1,1 @@
+"""The domain of claims: schema, readers and writers, code tables, cleaning, de-identification, generator and injector."""
