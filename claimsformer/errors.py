@@ -69,7 +69,8 @@ class MappingError(ReadError):
 
 
 class SegmentError(ReadError):
-    """An X12 segment cannot be read; `segment`, `element` (1-based, 0 for the whole) and `position` (1-based) say where."""
+    """An X12 segment cannot be read; `segment`, `element` (1-based, 0 for the whole) and `position` (1-based) say
+    where."""
 
     def __init__(self, segment: str, element: int, position: int, reason: str, *, hint: str | None = None) -> None:
         self.segment, self.element, self.position, self.reason = segment, element, position, reason

@@ -1,1 +1,2 @@
-"""The domain of claims: schema, readers and writers, code tables, cleaning, de-identification, generator and injector."""
+"""The domain of claims: schema, readers and writers, code tables, cleaning, de-identification, generator and
+injector."""

@@ -22,5 +22,5 @@ PATTERNS: dict[str, str] = {
     "revenue_code": r"^[0-9]{4}$",
     "ndc": r"^[0-9]{11}$",  # 5-4-2
     "short_code": r"^[0-9A-Z]{1,10}$",  # statuses, units of measure, adjustment groups, remark codes
-    "text": r"^[!-~\u{00A0}-\u{FFFF}]([ -~\u{00A0}-\u{FFFF}]{0,198}[!-~\u{00A0}-\u{FFFF}])?$",
+    "text": r"^[!-~\u{00A0}-\u{FFFC}]([ -~\u{00A0}-\u{FFFC}]{0,198}[!-~\u{00A0}-\u{FFFC}])?$",
 }

@@ -1,7 +1,7 @@
 """Claims as polars tables: one row a claim, its lines as a list of structs in the column `lines`.
 
-One table, because a batch of rows is then complete in itself: it streams, filters, shuffles, and is split by member without ever
-losing a line; `explode_lines` gives the table of lines where one is wanted.
+One table, because a batch of rows is then complete in itself: it streams, filters, shuffles, and is split by member
+without ever losing a line; `explode_lines` gives the table of lines where one is wanted.
 """
 
 from collections.abc import Iterable, Iterator
@@ -62,7 +62,8 @@ def _claims_schema() -> dict[str, pl.DataType]:
 
 
 def claims_schema() -> pl.Schema:
-    """Column types of a table of claims, in the order of `Claim`; money is Decimal(18, 2) US dollars, lists are never null."""
+    """Column types of a table of claims, in the order of `Claim`; money is Decimal(18, 2) US dollars, lists are never
+    null."""
     return pl.Schema(_claims_schema())
 
 
@@ -79,7 +80,8 @@ def iter_claims(frame: pl.DataFrame) -> Iterator[Claim]:
 
 
 def from_frame(frame: pl.DataFrame) -> list[Claim]:
-    """The claims of a table; columns outside the schema are ignored; raises ClaimError at the first row that breaks it."""
+    """The claims of a table; columns outside the schema are ignored; raises ClaimError at the first row that breaks
+    it."""
     return list(iter_claims(frame))
 
 
@@ -91,7 +93,8 @@ def _without_nulls(row: dict[str, Any]) -> dict[str, Any]:
 
 
 def conform(frame: pl.DataFrame, keep: Iterable[str] = ()) -> pl.DataFrame:
-    """The table with exactly the columns of `claims_schema()`, missing ones null (lists empty), then the columns of `keep`."""
+    """The table with exactly the columns of `claims_schema()`, missing ones null (lists empty), then the columns of
+    `keep`."""
     columns = []
     for name, dtype in _claims_schema().items():
         empty: Any = [] if isinstance(dtype, pl.List) else None

@@ -1,14 +1,15 @@
 """The claim: what a payer receives, field by field, validated once at the door and trusted inside.
 
-`Claim` and `ClaimLine` are strict pydantic models with the industry's field names: institutional (UB-04, 837I), professional
-(CMS-1500, 837P) and pharmacy claims are one model, with the fields of the other kinds left empty. What a real payer could receive
-is legal, however suspicious (service after death, a thousand units, filing three years late): those are findings, made later by the
-edits. What cannot be a claim at all is refused here: malformed codes and dates, a period that ends before it starts, a birth after
-the service, line charges that do not add up to the claim's.
+`Claim` and `ClaimLine` are strict pydantic models with the industry's field names: institutional (UB-04, 837I),
+professional (CMS-1500, 837P) and pharmacy claims are one model, with the fields of the other kinds left empty. What a
+real payer could receive is legal, however suspicious (service after death, a thousand units, filing three years
+late): those are findings, made later by the edits. What cannot be a claim at all is refused here: malformed codes and
+dates, a period that ends before it starts, a birth after the service, line charges that do not add up to the claim's.
 
-**Money is `Decimal` US dollars with at most two decimals**, here and in frames (`pl.Decimal(18, 2)`): sums are exact, so totals can be
-compared with `==`, and a value means the same in the model, in a frame, in a file and on a page. Integer cents would be as exact
-and somewhat faster, but every place that reads or prints them would have to remember the factor of one hundred.
+**Money is `Decimal` US dollars with at most two decimals**, here and in frames (`pl.Decimal(18, 2)`): sums are exact,
+so totals can be compared with `==`, and a value means the same in the model, in a frame, in a file and on a page.
+Integer cents would be as exact and somewhat faster, but every place that reads or prints them would have to remember
+the factor of one hundred.
 
 Names of people, streets, phone numbers and the like have no field here at all; no reader carries them.
 """
@@ -61,7 +62,8 @@ class Adjustment(_Model):
 
 
 class ClaimLine(_Model):
-    """One service line; amounts in US dollars, `units` in `unit_code` (UN units, MJ minutes), `quantity` is what was dispensed."""
+    """One service line; amounts in US dollars, `units` in `unit_code` (UN units, MJ minutes), `quantity` is what was
+    dispensed."""
 
     line_number: Annotated[int, Field(ge=1, le=99_999)]
     service_from: Date | None = None
