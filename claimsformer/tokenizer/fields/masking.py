@@ -1,0 +1,90 @@
+"""Hiding tokens for masked claim-field modelling, so that nothing that is left gives the hidden value away."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import numpy.typing as npt
+
+from claimsformer.tokenizer.base import TokenizerError
+from claimsformer.tokenizer.fields.batch import ClaimBatch
+from claimsformer.tokenizer.fields.tokenizer import FieldTokenizer
+
+__all__ = ["choose_at_random", "choose_field", "closure", "hide"]
+
+Bools = npt.NDArray[np.bool_]
+
+
+def _hiding_matrix(tokenizer: FieldTokenizer) -> Bools:
+    """(field_size, field_size): entry [i, j] says that hiding field i hides field j."""
+    matrix = np.eye(tokenizer.field_size, dtype=np.bool_)
+    for i, field in enumerate(tokenizer.spec.fields, start=1):
+        for j, other in enumerate(tokenizer.spec.fields, start=1):
+            same_group = field.mask_group is not None and field.mask_group == other.mask_group
+            matrix[i, j] |= same_group or other.name in field.hides
+    matrix[0, 0] = False
+    return matrix
+
+
+def closure(tokenizer: FieldTokenizer, batch: ClaimBatch, chosen: Bools) -> Bools:
+    """All tokens to hide when `chosen` (B, T) are: themselves, their fields' mask groups and what those fields hide.
+
+    A rank of a list hides itself alone; the other ranks of its field stay.
+    """
+    matrix = _hiding_matrix(tokenizer)
+    others = matrix & ~np.eye(tokenizer.field_size, dtype=np.bool_)
+    counts = np.zeros((len(batch), tokenizer.field_size), dtype=np.int64)
+    rows = np.broadcast_to(np.arange(len(batch))[:, None], batch.shape)
+    np.add.at(counts, (rows[chosen], batch.field_ids[chosen]), 1)
+    hidden_fields = (counts > 0) @ others
+    hidden: Bools = chosen | np.take_along_axis(hidden_fields, batch.field_ids.astype(np.int64), axis=1)
+    return hidden & batch.mask
+
+
+def hide(tokenizer: FieldTokenizer, batch: ClaimBatch, hidden: Bools) -> ClaimBatch:
+    """The batch with [MASK] for the hidden values; their parents and scalars are hidden too, their field and rank are
+    not.
+    """
+    if hidden.shape != batch.shape:
+        raise TokenizerError(f"hidden must have the batch's shape {batch.shape}, got {hidden.shape}")
+    return ClaimBatch(
+        value_ids=np.where(hidden, np.int32(tokenizer.mask_token_id or 0), batch.value_ids),
+        parent_ids=np.where(hidden, np.int32(0), batch.parent_ids),
+        field_ids=batch.field_ids,
+        position_ids=batch.position_ids,
+        scalars=np.where(hidden, np.float32(0), batch.scalars),
+        mask=batch.mask,
+    )
+
+
+def choose_at_random(
+    tokenizer: FieldTokenizer,
+    batch: ClaimBatch,
+    rate: float,
+    rng: np.random.Generator,
+    extra: Mapping[str, float] | None = None,
+) -> Bools:
+    """Each token with probability `rate` (plus `extra[field]`), never [CLS] or padding, at least one a claim; (B,
+    T).
+    """
+    if not 0 < rate <= 1:
+        raise TokenizerError(f"rate must be in (0, 1], got {rate}")
+    rates = np.full(tokenizer.field_size, rate)
+    for name, more in (extra or {}).items():
+        rates[tokenizer.field_id(name)] += more
+    candidates = batch.mask & (batch.field_ids > 0)
+    draws = rng.random(batch.shape) / rates[batch.field_ids]
+    draws = np.where(candidates, draws, np.inf)
+    chosen: Bools = draws < 1
+    lonely = ~chosen.any(axis=1) & candidates.any(axis=1)
+    chosen[lonely, draws[lonely].argmin(axis=1)] = True
+    return chosen
+
+
+def choose_field(tokenizer: FieldTokenizer, batch: ClaimBatch, name: str, rank: int | None = None) -> Bools:
+    """The tokens of one field (of one rank of it), to score how well the rest of the claim predicts them; (B, T)."""
+    chosen: Bools = batch.mask & (batch.field_ids == tokenizer.field_id(name))
+    if rank is not None:
+        chosen &= batch.position_ids == rank
+    return chosen
