@@ -1,0 +1,123 @@
+"""What kernels share: rows of an array, blocks that stay in cache, scratch buffers, float16 by way of float32."""
+
+from __future__ import annotations
+
+import functools
+import math
+import threading
+from collections.abc import Callable, Sequence
+from typing import Any, ParamSpec, TypeVar, cast
+
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+
+from tensorlite.kernels.threads import Range
+
+Array = NDArray[Any]
+P = ParamSpec("P")
+R = TypeVar("R")
+
+# Elements of one block of rows: 128 KiB in float32, so that input, output and scratch share a 1 MiB L2 cache.
+BLOCK_ELEMENTS = 32 * 1024
+
+_local = threading.local()
+
+
+def scratch(name: str, shape: Sequence[int], dtype: DTypeLike) -> Array:
+    """An uninitialised array of this thread, reused by the next call of the same name: never return it to a caller."""
+    size = math.prod(shape)
+    dtype = np.dtype(dtype)
+    buffers = _local.__dict__.setdefault("buffers", {})
+    buffer = buffers.get((name, dtype))
+    if buffer is None or buffer.size < size:
+        buffer = buffers[name, dtype] = np.empty(size, dtype)
+    return cast(Array, buffer[:size].reshape(shape))
+
+
+@functools.lru_cache(maxsize=512)
+def row_blocks(rows: int, columns: int, elements: int = BLOCK_ELEMENTS) -> tuple[Range, ...]:
+    """Ranges of rows that hold about `elements` elements each; the same whatever the number of threads."""
+    step = max(1, elements // max(columns, 1))
+    return tuple((start, min(start + step, rows)) for start in range(0, rows, step))
+
+
+def as_rows(x: Array) -> Array:
+    """`x` as a 2-D array (rows, last axis), copied only where no such view exists."""
+    columns = x.shape[-1]
+    return x.reshape(math.prod(x.shape[:-1]), columns)
+
+
+def rows_contiguous(x: Array) -> Array:
+    """`as_rows` with elements of a row side by side, as BLAS wants them."""
+    rows = as_rows(x)
+    return rows if rows.flags.c_contiguous else np.ascontiguousarray(rows)
+
+
+def destination(out: Array | None, shape: tuple[int, ...], dtype: DTypeLike) -> Array:
+    """A C-contiguous array to write into: `out` itself where it can serve, else a new one (see `delivered`).
+
+    Raises:
+        ValueError: if `out` has another shape.
+    """
+    if out is None:
+        return np.empty(shape, dtype)
+    if out.shape != shape:
+        raise ValueError(f"out has shape {out.shape}, expected {shape}")
+    return out if out.flags.c_contiguous and out.dtype == dtype else np.empty(shape, dtype)
+
+
+def delivered(result: Array, out: Array | None) -> Array:
+    """`result`, copied into `out` where `destination` could not use `out` itself."""
+    if out is None or out is result:
+        return result
+    np.copyto(out, result, casting="same_kind")
+    return out
+
+
+def ones(n: int, dtype: DTypeLike) -> Array:
+    """A read-only vector of ones: a sum along an axis is a product with it, at the speed of BLAS."""
+    return _ones(n, np.dtype(dtype))
+
+
+@functools.lru_cache(maxsize=64)
+def _ones(n: int, dtype: np.dtype[Any]) -> Array:
+    vector = np.ones(n, dtype)
+    vector.flags.writeable = False
+    return vector
+
+
+WRITTEN = ("out", "preactivation")
+
+
+def float16_by_float32(kernel: Callable[P, R]) -> Callable[P, R]:
+    """Compute in float32 when an array given is float16; cast float results and buffers written back to float16."""
+
+    @functools.wraps(kernel)
+    def wrapper(*args: P.args, **kwargs: P.kwargs) -> R:
+        given = (*args, *kwargs.values())
+        if not any(isinstance(a, np.ndarray) and a.dtype == np.float16 for a in given):
+            return kernel(*args, **kwargs)
+        wide_kwargs = {key: _widened(value) for key, value in kwargs.items()}
+        result = kernel(*(_widened(a) for a in args), **wide_kwargs)  # type: ignore[arg-type]
+        narrow_of = {}
+        for key in WRITTEN:
+            narrow, wide = kwargs.get(key), wide_kwargs.get(key)
+            if isinstance(narrow, np.ndarray) and narrow is not wide:
+                narrow[...] = _narrowed(wide)
+                narrow_of[id(wide)] = narrow
+        if isinstance(result, tuple):
+            return cast(R, tuple(narrow_of.get(id(a), _narrowed(a)) for a in result))
+        return cast(R, narrow_of.get(id(result), _narrowed(result)))
+
+    return wrapper
+
+
+def _widened(value: object) -> object:
+    return value.astype(np.float32) if isinstance(value, np.ndarray) and value.dtype == np.float16 else value
+
+
+def _narrowed(value: object) -> object:
+    if isinstance(value, np.ndarray) and value.dtype == np.float32:
+        with np.errstate(over="ignore"):
+            return value.astype(np.float16)
+    return value

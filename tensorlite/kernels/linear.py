@@ -1,0 +1,143 @@
+"""Matrix products over threads, and the linear layer x wᵀ + b with an activation fused behind it."""
+
+from __future__ import annotations
+
+import math
+from typing import Literal
+
+import numpy as np
+
+from tensorlite.kernels.blocks import (
+    Array,
+    delivered,
+    destination,
+    float16_by_float32,
+    ones,
+    row_blocks,
+)
+from tensorlite.kernels.gelu import Approximation, gelu, gelu_backward, gelu_definition
+from tensorlite.kernels.threads import parallel_for
+
+Activation = Literal["relu", "gelu", "gelu_tanh"]
+
+# Rows of one partial sum of a bias gradient: float32 inside, float64 between, for an error near 1e-6 of Σ|g|.
+SUM_ROWS = 256
+# Rows of one product before the bias and the activation go over it: its result is still in the L2 cache then.
+BIAS_BLOCK_ELEMENTS = 128 * 1024
+
+
+def linear_definition(
+    x: Array, weight: Array, bias: Array | None = None, activation: Activation | None = None
+) -> Array:
+    """activation(x wᵀ + b)."""
+    z = x @ weight.T
+    z = z if bias is None else z + bias
+    if activation is None:
+        return np.asarray(z)
+    if activation == "relu":
+        return np.where(z.real > 0, z, z * 0)
+    return gelu_definition(z, _approximation(activation))
+
+
+@float16_by_float32
+def linear(
+    x: Array,
+    weight: Array,
+    bias: Array | None = None,
+    activation: Activation | None = None,
+    *,
+    out: Array | None = None,
+    preactivation: Array | None = None,
+) -> Array:
+    """activation(x wᵀ + b) for x (..., in), weight (out, in), bias (out,).
+
+    `preactivation`, if given, receives x wᵀ + b, which the backward of a GELU needs (that of ReLU needs the output
+    alone).
+
+    Raises:
+        ValueError: if the last axis of x is not the weight's last axis.
+    """
+    if x.ndim == 0 or weight.ndim != 2 or x.shape[-1] != weight.shape[1]:
+        raise ValueError(f"linear expects x (..., in) and weight (out, in), got {x.shape} and {weight.shape}")
+    shape = (*x.shape[:-1], weight.shape[0])
+    result = destination(out, shape, x.dtype)
+    rows = math.prod(x.shape[:-1])
+    source, target = x.reshape(rows, x.shape[-1]), result.reshape(rows, shape[-1])
+    held = None if preactivation is None else preactivation.reshape(rows, shape[-1])
+    np.matmul(source, weight.T, out=target)
+    if bias is not None or activation is not None:
+
+        def block(start: int, stop: int) -> None:
+            _finish(target[start:stop], bias, activation, None if held is None else held[start:stop])
+
+        parallel_for(block, row_blocks(rows, shape[-1]))
+    elif preactivation is not None:
+        np.copyto(preactivation, result)
+    return delivered(result, out)
+
+
+def _finish(z: Array, bias: Array | None, activation: Activation | None, held: Array | None) -> None:
+    if bias is not None:
+        np.add(z, bias, out=z)
+    if held is not None:
+        np.copyto(held, z)
+    if activation == "relu":
+        np.maximum(z, 0, out=z)
+    elif activation is not None:
+        np.copyto(z, gelu(z, _approximation(activation)))
+
+
+@float16_by_float32
+def linear_backward(
+    g: Array,
+    x: Array,
+    weight: Array,
+    activation: Activation | None = None,
+    saved: Array | None = None,
+    *,
+    needs: tuple[bool, bool, bool] = (True, True, True),
+) -> tuple[Array | None, Array | None, Array | None]:
+    """Cotangents (dx, dweight, dbias) of `linear`; an entry that `needs` leaves out is None.
+
+    `saved` is the output for "relu" and the preactivation for the forms of GELU.
+    """
+    rows = math.prod(g.shape[:-1])
+    g2 = (g if activation is None else activation_backward(g, activation, saved)).reshape(rows, g.shape[-1])
+    x2 = x.reshape(rows, x.shape[-1])
+    dx = np.matmul(g2, weight).reshape(x.shape) if needs[0] else None
+    dweight = np.matmul(g2.T, x2) if needs[1] else None
+    dbias = sum_rows(g2) if needs[2] else None
+    return dx, dweight, dbias
+
+
+def activation_backward(g: Array, activation: Activation, saved: Array | None) -> Array:
+    """Cotangent before the activation, from that behind it."""
+    if saved is None:
+        raise ValueError(f"the backward of activation {activation!r} needs the array saved by the forward, got None")
+    if activation == "relu":
+        return np.multiply(g, saved > 0, dtype=g.dtype)
+    return gelu_backward(g, saved, _approximation(activation))
+
+
+def sum_rows(g: Array, *, out: Array | None = None) -> Array:
+    """Sum over the rows of a 2-D array by products with a vector of ones, partial sums added in float64."""
+    rows, columns = g.shape
+    result = destination(out, (columns,), g.dtype)
+    if not g.size:
+        result[...] = 0
+        return delivered(result, out)
+    blocks = row_blocks(rows, columns, SUM_ROWS * columns)
+    partial = np.empty((len(blocks), columns), g.dtype)
+
+    def block(start: int, stop: int) -> None:
+        np.matmul(ones(stop - start, g.dtype), g[start:stop], out=partial[start // SUM_ROWS])
+
+    parallel_for(block, blocks)
+    result[...] = partial[0] if len(blocks) == 1 else partial.sum(0, dtype=np.float64)
+    return delivered(result, out)
+
+
+def _approximation(activation: Activation) -> Approximation:
+    if activation not in ("gelu", "gelu_tanh"):
+        raise ValueError(f"activation must be 'relu', 'gelu' or 'gelu_tanh', got {activation!r}")
+    return "tanh" if activation == "gelu_tanh" else "none"

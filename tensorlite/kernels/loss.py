@@ -1,0 +1,179 @@
+"""Cross-entropy from logits and integer targets: one exponential pass each way, no array of probabilities kept."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import numpy as np
+
+from tensorlite.kernels.blocks import (
+    Array,
+    delivered,
+    destination,
+    float16_by_float32,
+    ones,
+    row_blocks,
+    scratch,
+)
+from tensorlite.kernels.softmax import log_softmax_definition
+from tensorlite.kernels.threads import parallel_for
+
+Reduction = Literal["none", "mean", "sum"]
+
+
+def cross_entropy_definition(
+    logits: Array,
+    target: Array,
+    weight: Array | None = None,
+    ignore_index: int = -100,
+    label_smoothing: float = 0.0,
+    reduction: Reduction = "mean",
+) -> Array:
+    """−Σ_c q_c w_c log softmax(logits)_c with q the smoothed one-hot target; the mean divides by Σ w[target]."""
+    rows, classes = logits.shape
+    kept = target != ignore_index
+    index = np.where(kept, target, 0)
+    w = np.ones(classes, logits.dtype) if weight is None else weight
+    log_p = log_softmax_definition(logits)
+    picked = -log_p[np.arange(rows), index] * w[index]
+    smooth = -(log_p * w).sum(-1) / classes
+    losses = np.where(kept, (1 - label_smoothing) * picked + label_smoothing * smooth, 0)
+    if reduction == "none":
+        return losses
+    total = losses.sum()
+    return np.asarray(total if reduction == "sum" else total / np.where(kept, w[index], 0).sum())
+
+
+@float16_by_float32
+def cross_entropy(
+    logits: Array,
+    target: Array,
+    weight: Array | None = None,
+    ignore_index: int = -100,
+    label_smoothing: float = 0.0,
+    reduction: Reduction = "mean",
+) -> tuple[Array, Array]:
+    """Loss, and the logsumexp (N,) of each row that the backward needs, of logits (N, C) and integer targets (N,).
+
+    Raises:
+        IndexError: if a target is neither `ignore_index` nor in [0, C).
+        ValueError: if shapes or the reduction do not fit.
+    """
+    rows, classes = _checked(logits, target, reduction)
+    kept, index = _targets(target, classes, ignore_index)
+    losses, logsumexp = np.empty(rows, logits.dtype), np.empty(rows, logits.dtype)
+    vector = ones(classes, logits.dtype)
+    w = None if weight is None else weight.astype(logits.dtype, copy=False)
+    each_weight = vector if w is None else w
+
+    def block(start: int, stop: int) -> None:
+        x = logits[start:stop]
+        top = np.maximum.reduce(x, axis=1)
+        shifted = np.subtract(x, top[:, None], out=scratch("cross_entropy", x.shape, x.dtype))
+        hit = index[start:stop]
+        picked = shifted[np.arange(stop - start), hit]
+        smooth = shifted @ each_weight if label_smoothing else None
+        log_total = np.log(np.exp(shifted, out=shifted) @ vector)
+        loss = log_total - picked
+        if w is not None:
+            loss *= w[hit]
+        if smooth is not None:
+            loss *= 1 - label_smoothing
+            loss += (log_total * each_weight.sum() - smooth) * logits.dtype.type(label_smoothing / classes)
+        losses[start:stop] = loss
+        np.add(top, log_total, out=logsumexp[start:stop])
+
+    if logits.size:
+        with np.errstate(invalid="ignore", divide="ignore"):
+            parallel_for(block, row_blocks(rows, classes))
+    if kept is not None:
+        losses[~kept] = 0
+    if reduction == "none":
+        return losses, logsumexp
+    total = losses.sum(dtype=np.float64)
+    if reduction == "mean":
+        total = _divide(total, _normaliser(kept, index, w, rows))
+    return np.asarray(total, logits.dtype), logsumexp
+
+
+@float16_by_float32
+def cross_entropy_backward(
+    g: Array,
+    logits: Array,
+    target: Array,
+    logsumexp: Array,
+    weight: Array | None = None,
+    ignore_index: int = -100,
+    label_smoothing: float = 0.0,
+    reduction: Reduction = "mean",
+    *,
+    out: Array | None = None,
+) -> Array:
+    """Cotangent (N, C) of the logits from that of the loss: (N,) for reduction "none", else a scalar array."""
+    rows, classes = _checked(logits, target, reduction)
+    kept, index = _targets(target, classes, ignore_index)
+    w = None if weight is None else weight.astype(logits.dtype, copy=False)
+    scale = np.broadcast_to(np.asarray(g, np.float64), (rows,))
+    if reduction == "mean":
+        scale = np.asarray(_divide(scale, _normaliser(kept, index, w, rows)))
+    smooth = (scale * (label_smoothing / classes)).astype(logits.dtype)
+    hit_scale = (scale * (1 - label_smoothing)).astype(logits.dtype)
+    if w is not None:
+        hit_scale *= w[index]
+    total_weight = classes if w is None else float(w.sum(dtype=np.float64))
+    row_scale = hit_scale + smooth * logits.dtype.type(total_weight)
+    result = destination(out, logits.shape, logits.dtype)
+
+    def block(start: int, stop: int) -> None:
+        d = np.subtract(logits[start:stop], logsumexp[start:stop, None], out=result[start:stop])
+        np.exp(d, out=d)
+        np.multiply(d, row_scale[start:stop, None], out=d)
+        if label_smoothing:
+            each = smooth[start:stop, None]
+            np.subtract(d, each if w is None else each * w, out=d)
+        d[np.arange(stop - start), index[start:stop]] -= hit_scale[start:stop]
+        if kept is not None:
+            d[~kept[start:stop]] = 0
+
+    if logits.size:
+        with np.errstate(invalid="ignore"):
+            parallel_for(block, row_blocks(rows, classes))
+    return delivered(result, out)
+
+
+def _checked(logits: Array, target: Array, reduction: str) -> tuple[int, int]:
+    if logits.ndim != 2 or target.shape != logits.shape[:1]:
+        raise ValueError(f"cross_entropy expects logits (N, C) and targets (N,), got {logits.shape} and {target.shape}")
+    if target.dtype.kind not in "iu":
+        raise ValueError(f"cross_entropy expects integer targets, got {target.dtype}")
+    if reduction not in ("none", "mean", "sum"):
+        raise ValueError(f"reduction must be 'none', 'mean' or 'sum', got {reduction!r}")
+    return logits.shape
+
+
+def _targets(target: Array, classes: int, ignore_index: int) -> tuple[Array | None, Array]:
+    """Mask of the rows that count (None when all do) and targets safe to index with."""
+    kept = target != ignore_index
+    if kept.all():
+        mask, index = None, target
+    else:
+        mask, index = kept, np.where(kept, target, 0)
+    wrong = (index < 0) | (index >= classes)
+    if mask is not None:
+        wrong &= mask
+    if wrong.any():
+        raise IndexError(f"Target {index[wrong][0]} is out of bounds.")
+    return mask, index
+
+
+def _normaliser(kept: Array | None, index: Array, weight: Array | None, rows: int) -> float:
+    if weight is None:
+        return float(rows if kept is None else np.count_nonzero(kept))
+    chosen = weight[index] if kept is None else weight[index[kept]]
+    return float(chosen.sum(dtype=np.float64))
+
+
+def _divide(numerator: Array, denominator: float) -> Array:
+    """Division in which an empty or wholly ignored batch gives NaN, as in torch."""
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return np.asarray(np.divide(numerator, denominator))
