@@ -25,7 +25,17 @@ from claimsformer.claims.forms import PATTERNS
 from claimsformer.claims.rules import problems_of_claim
 from claimsformer.errors import ClaimError
 
-__all__ = ["Claim", "ClaimLine", "Adjustment", "ClaimType", "CodeSystem", "ProcedureSystem", "FIRST_DATE", "LAST_DATE"]
+__all__ = [
+    "Claim",
+    "ClaimLine",
+    "Adjustment",
+    "ClaimType",
+    "CodeSystem",
+    "ProcedureSystem",
+    "FIRST_DATE",
+    "LAST_DATE",
+    "problems_of_error",
+]
 
 ClaimType = Literal["institutional", "professional", "pharmacy"]
 CodeSystem = Literal["icd9", "icd10", "snomed"]
@@ -150,7 +160,12 @@ class Claim(_Model):
         try:
             return cls.model_validate(fields)
         except ValidationError as error:
-            raise ClaimError([problem for detail in error.errors() for problem in _problems(detail)]) from None
+            raise ClaimError(problems_of_error(error)) from None
+
+
+def problems_of_error(error: ValidationError) -> list[tuple[str, str]]:
+    """(field, reason) of each broken rule, without any value."""
+    return [problem for detail in error.errors() for problem in _problems(detail)]
 
 
 def _problems(detail: Any) -> list[tuple[str, str]]:

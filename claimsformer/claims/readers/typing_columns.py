@@ -59,10 +59,10 @@ def type_columns(frame: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
             typed = frame.select(_adjustments(pl.col(name).cast(pl.String), dtype)).to_series()
         elif isinstance(source.dtype, pl.List):
             inner = dtype.inner if isinstance(dtype, pl.List) else pl.String()
-            typed = frame.select(pl.col(name).list.eval(_parsed(pl.element().cast(pl.String), kind,
-            inner))).to_series()  # type: ignore[arg-type] lost = frame.select(
-                pl.col(name).list.drop_nulls().list.len() != typed.list.drop_nulls().list.len()
-            ).to_series()
+            parsed = _parsed(pl.element().cast(pl.String), kind, inner)  # type: ignore[arg-type]
+            typed = frame.select(pl.col(name).list.eval(parsed)).to_series()
+            n_before = source.list.drop_nulls().list.len()
+            lost = n_before != typed.list.drop_nulls().list.len()
             problems.append(_problem(frame, name, lost.fill_null(False), kind))
             frame = frame.with_columns(typed.list.drop_nulls().cast(dtype).alias(name))
             continue
