@@ -1,0 +1,457 @@
+"""The backward walk: one function, on one screen.
+
+Nodes are visited in reverse order of creation, which is a reverse topological order because a node's parents are always older than the
+node itself. Each node is visited once, when all that flows into it has been added up. There is no recursion, so depth costs nothing.
+
+In a plain pass cotangents are ndarrays and nothing is recorded; with `create_graph` they are tensors, and the same rules record themselves.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from heapq import heappop, heappush
+from typing import Any
+
+import numpy as np
+
+from ..ops.analytic import state as dual_state
+from ..ops.basic import cast, sum_to_shape
+from .graph import Node, Variable, change_trace, type_name, wrap
+from .mode import enable_grad, mode, no_grad
+
+_FREED = (
+    "Trying to backward through the graph a second time (or directly access saved tensors after they have already been freed). "
+    "Saved intermediate values of the graph are freed when you call .backward() or autograd.grad(). "
+    "Specify retain_graph=True if you need to backward through the graph a second time or if you need to access saved tensors after calling backward."
+)
+
+
+def walk(roots: Sequence[Any], keep: bool, create_graph: bool, wanted: dict[Any, Any] | None = None) -> dict[Variable, Any]:
+    """Push cotangents from `roots`, (node or leaf, slot, cotangent) triples, back to the leaves.
+
+    Returns the summed gradient of each leaf. With `wanted`, keys (node, slot) or leaf, only the paths that lead to those are walked, and
+    their gradients are stored in it.
+    """
+    pending: dict[Any, Any] = {}  # node or leaf -> what has flowed into it so far (a list of it, for a node with several outputs)
+    owned: set[Any] = set()  # those of which the sum is our own array, free to be added to in place
+    heap: list[tuple[int, Node]] = []
+    useful, running = (None, None) if wanted is None else _leading_to(wanted, [r[0] for r in roots])
+
+    def send(target: Any, slot: int, g: Any) -> None:
+        """Add `g` to what has flowed into `target`."""
+        if isinstance(target, Node):
+            if useful is not None and target not in useful:
+                return
+            if target.multiple:
+                sums = pending.get(target)
+                if sums is None:
+                    sums = pending[target] = [None] * len(target.shape)
+                    heappush(heap, (-target.seq, target))
+                sums[slot] = g if sums[slot] is None else sums[slot] + g
+                return
+            if target not in pending:
+                heappush(heap, (-target.seq, target))
+        elif useful is not None and target not in useful:
+            return
+        found = pending.get(target)
+        if found is None:
+            pending[target] = g
+        elif create_graph:
+            pending[target] = found + g
+        elif target in owned:
+            np.add(found, g, out=found)
+        else:
+            pending[target] = np.asarray(found + g)
+            owned.add(target)
+
+    for node, slot, g in roots:
+        send(node, slot, g)
+    while heap:
+        node = heappop(heap)[1]
+        g = pending.pop(node)
+        owned.discard(node)
+        if node.extras is not None:
+            g = _hooks_before(node, g)
+        if wanted is not None:
+            for k in range(len(node.shape) if node.multiple else 1):
+                if (node, k) in wanted:
+                    wanted[node, k] = g[k] if node.multiple else g
+            if node not in running:  # type: ignore[operator]
+                continue
+        grads = run(node, g, create_graph)
+        if node.extras is not None:
+            grads = _hooks_after(node, g, grads)
+        if not keep and node.plan.tensor_saves:
+            node.saved = None
+        slots = node.slots
+        for i, parent in enumerate(node.parents):
+            gi = grads[i]
+            if parent is not None and gi is not None:
+                send(parent, 0 if slots is None else slots[i], gi)
+        g = gi = grads = None  # drop our references: what arrived only here belongs to its receiver
+    return pending
+
+
+def run(node: Node, g: Any, create_graph: bool) -> Sequence[Any]:
+    """The gradients of one node's inputs, each with the shape and dtype of its parent."""
+    plan = node.plan
+    saved = node.saved
+    if saved is None:
+        raise RuntimeError(_FREED)
+    if node.versions is not None:
+        _check_versions(node)
+    if plan.op.n_outputs != 1:
+        g = _fill(node, g, create_graph)
+    if create_graph:
+        saved = unpack(node)
+    try:
+        if create_graph and plan.op.definition is not None:
+            raw: Sequence[Any] = _through_definition(node, g, saved)
+        elif plan.joint is not None:
+            needs = plan.needs if not plan.op.variadic else tuple([p is not None for p in node.parents])
+            raw = plan.joint.rule(g, needs, *[saved[k] for k in plan.joint.picks])
+        else:
+            raw = [s.rule(g, *[saved[k] for k in s.picks]) for s in plan.steps]
+    except Exception as error:
+        _explain(error, node)
+        raise
+    result = []
+    slots = node.slots
+    for i, parent in enumerate(node.parents):
+        gi = raw[i]
+        if parent is None or gi is None:
+            result.append(None)
+            continue
+        if isinstance(parent, Node):
+            shape, dtype = parent.shape, parent.dtype
+            if parent.plan.op.n_outputs != 1:
+                k = 0 if slots is None else slots[i]
+                shape, dtype = shape[k], dtype[k]
+        else:
+            shape, dtype = parent._data.shape, parent._data.dtype
+        if create_graph:
+            result.append(_conform_tensor(gi, shape, dtype, node))
+            continue
+        if type(gi) is not np.ndarray:
+            gi = np.asarray(gi)
+        if gi.shape != shape or gi.dtype is not dtype:
+            gi = _conform(gi, shape, dtype, node)
+        result.append(gi)
+    if mode.anomaly and mode.check_nan:
+        _check_nan(node, result)
+    return result
+
+
+# -- entry points -----------------------------------------------------------------------------------------------------
+
+
+def backward(
+    tensors: Sequence[Variable],
+    grad_tensors: Sequence[Any],
+    retain_graph: bool | None,
+    create_graph: bool,
+    inputs: Sequence[Variable] | None,
+) -> None:
+    """Add d(tensors)·grad_tensors / d(leaf) to `.grad` of every leaf (or of `inputs` only)."""
+    keep = create_graph if retain_graph is None else retain_graph
+    roots = [_root(t, g, create_graph) for t, g in zip(tensors, grad_tensors, strict=True)]
+    wanted = None
+    if inputs is not None:
+        if not inputs:
+            raise RuntimeError("'inputs' argument to backward() cannot be empty.")
+        wanted = {_key(v): None for v in inputs}
+    with np.errstate(all="ignore"), enable_grad() if create_graph else no_grad():
+        leaves = walk(roots, keep, create_graph, wanted)
+        for leaf in list(leaves):
+            if isinstance(leaf, Variable):
+                accumulate(leaf, leaves.pop(leaf), create_graph)
+        if wanted is not None:
+            for v in inputs or ():
+                if v._node is not None and wanted[_key(v)] is not None:
+                    accumulate(v, wanted[_key(v)], create_graph)
+
+
+def grad(
+    outputs: Sequence[Variable],
+    inputs: Sequence[Variable],
+    grad_outputs: Sequence[Any],
+    retain_graph: bool | None,
+    create_graph: bool,
+    allow_unused: bool,
+    materialize_grads: bool,
+) -> tuple[Any, ...]:
+    """The gradients of `outputs` with respect to `inputs`; `.grad` is not touched."""
+    keep = create_graph if retain_graph is None else retain_graph
+    for i, v in enumerate(inputs):
+        if not v._rg:
+            raise RuntimeError(f"One of the differentiated Tensors does not require grad (input {i})")
+    roots = [_root(t, g, create_graph) for t, g in zip(outputs, grad_outputs, strict=True)]
+    wanted = {_key(v): None for v in inputs}
+    with np.errstate(all="ignore"), enable_grad() if create_graph else no_grad():
+        leaves = walk(roots, keep, create_graph, wanted)
+        results = []
+        given: set[int] = set()
+        for i, v in enumerate(inputs):
+            g = leaves.get(v) if v._node is None else wanted[_key(v)]
+            if g is not None and v._node is None and v._hooks:
+                g = _apply_hooks(v._hooks, g)
+                leaves[v] = g
+            if g is None:
+                if materialize_grads:
+                    g = np.zeros(v._data.shape, v._data.dtype)
+                elif not allow_unused:
+                    raise RuntimeError(
+                        f"One of the differentiated Tensors appears to not have been used in the graph (input {i}). "
+                        "Set allow_unused=True if this is the desired behavior."
+                    )
+                else:
+                    results.append(None)
+                    continue
+            if not isinstance(g, Variable):
+                g = wrap(g.copy() if id(g) in given or g.base is not None or sys.getrefcount(g) > 4 else g)
+                given.add(id(g._data))
+            results.append(g)
+    return tuple(results)
+
+
+def accumulate(leaf: Variable, g: Any, create_graph: bool) -> None:
+    """Add a finished gradient to `leaf.grad`, in place if there is one already."""
+    if leaf._hooks and leaf._node is None:
+        g = _apply_hooks(leaf._hooks, g)
+    if create_graph or isinstance(g, Variable):
+        g = g if isinstance(g, Variable) else wrap(g)
+        if leaf._grad is None:
+            leaf._grad = g if g._rg else wrap(g._data.copy())
+        else:
+            leaf._grad = leaf._grad + g
+        return
+    if leaf._grad is None:
+        # A fresh array that nobody else holds is taken over; anything that could be shared is copied.
+        mine = sys.getrefcount(g) <= 3 and g.base is None and g.flags.c_contiguous
+        leaf._grad = wrap(g if mine else g.copy(order="C"))
+    elif leaf._grad._rg:
+        leaf._grad = leaf._grad + wrap(g)
+    else:
+        np.add(leaf._grad._data, g, out=leaf._grad._data)
+        leaf._grad.counter()[0] += 1
+
+
+# -- details ----------------------------------------------------------------------------------------------------------
+
+
+def _root(t: Variable, g: Any, create_graph: bool) -> tuple[Any, int, Any]:
+    if not isinstance(g, Variable):
+        g = wrap(g)
+    target = t._node if t._node is not None else t
+    return target, t._out, g if create_graph else g._data
+
+
+def _key(v: Variable) -> Any:
+    return v if v._node is None else (v._node, v._out)
+
+
+def _leading_to(wanted: dict[Any, Any], roots: Sequence[Any]) -> tuple[set[Any], set[Node]]:
+    """The nodes and leaves from which something in `wanted` can be reached, and those of the nodes whose rules have to run for it."""
+    seen: set[Any] = set()
+    stack = [r for r in roots if isinstance(r, Node)]
+    while stack:
+        node = stack.pop()
+        if node not in seen:
+            seen.add(node)
+            stack.extend(p for p in node.parents if isinstance(p, Node) and p not in seen)
+    useful = {k[0] if isinstance(k, tuple) else k for k in wanted}
+    running: set[Node] = set()
+    for node in sorted(seen, key=lambda n: n.seq):
+        if any(p in useful for p in node.parents if p is not None):
+            useful.add(node)
+            running.add(node)
+    return useful, running
+
+
+def _conform(g: Any, shape: tuple[int, ...], dtype: Any, node: Node) -> Any:
+    """Sum what was broadcast, and cast what was promoted, so that a gradient looks like its input."""
+    if g.shape != shape:
+        if not node.plan.op.broadcasts or not _broadcastable(shape, g.shape):
+            _wrong_shape(node, g.shape, shape)
+        if g.size == 0 or len(shape) > g.ndim:
+            g = np.broadcast_to(g, np.broadcast_shapes(g.shape, shape))
+        g = np.asarray(sum_to_shape.forward(g, shape))
+    if g.dtype != dtype and not dual_state.on:
+        if g.dtype.kind == "c" and dtype.kind != "c":
+            g = g.real
+        g = g.astype(dtype)
+    return g
+
+
+def _conform_tensor(g: Any, shape: tuple[int, ...], dtype: Any, node: Node) -> Any:
+    if not isinstance(g, Variable):
+        g = wrap(g)
+    if g._data.shape != shape:
+        if not node.plan.op.broadcasts or not _broadcastable(shape, g._data.shape):
+            _wrong_shape(node, g._data.shape, shape)
+        g = sum_to_shape(g, shape)
+    return g if g._data.dtype == dtype else cast(g, dtype)
+
+
+def _broadcastable(small: tuple[int, ...], large: tuple[int, ...]) -> bool:
+    try:
+        np.broadcast_shapes(small, large)
+    except ValueError:
+        return False
+    return True
+
+
+def _wrong_shape(node: Node, got: tuple[int, ...], expected: tuple[int, ...]) -> None:
+    raise RuntimeError(f"Function {node.name()} returned an invalid gradient - got {list(got)} but expected shape compatible with {list(expected)}")
+
+
+def _fill(node: Node, g: list[Any], create_graph: bool) -> tuple[Any, ...]:
+    """Zeros for the outputs into which nothing flowed."""
+    filled = [np.zeros(s, d) if x is None else x for x, s, d in zip(g, node.shape, node.dtype, strict=True)]
+    return tuple(wrap(x) if create_graph and not isinstance(x, Variable) else x for x in filled)
+
+
+def unpack(node: Node) -> tuple[Any, ...]:
+    """The saved values as tensors with their history, for rules that are to be differentiated again."""
+    plan = node.plan
+    result = []
+    for value, origin in zip(node.saved or (), plan.origins, strict=True):
+        if plan.op.variadic and isinstance(value, tuple) and value and isinstance(value[0], np.ndarray):
+            slots = node.slots or (0,) * len(node.parents)
+            result.append(tuple(_restore(a, p, s) for a, p, s in zip(value, node.parents, slots, strict=True)))
+        elif origin == -1 or not _is_array(value):
+            result.append(value)
+        elif origin == -2:
+            result.append(_restore(value, node, 0) if plan.op.n_outputs == 1 else tuple(_restore(v, node, k) for k, v in enumerate(value)))
+        else:
+            result.append(_restore(value, node.parents[origin], 0 if node.slots is None else node.slots[origin]))
+    return tuple(result)
+
+
+def _is_array(value: Any) -> bool:
+    return isinstance(value, np.ndarray) or (isinstance(value, tuple) and bool(value) and isinstance(value[0], np.ndarray))
+
+
+def _restore(data: Any, source: Any, slot: int) -> Any:
+    if isinstance(source, Variable) and source._data is data:
+        return source
+    t = wrap(data)
+    if isinstance(source, Node):
+        t._node, t._out, t._rg = source, slot, True
+    return t
+
+
+def _through_definition(node: Node, g: Any, saved: tuple[Any, ...]) -> Sequence[Any]:
+    """Double backward of a fused op: run its definition, a composition of ordinary ops, and differentiate that."""
+    op = node.plan.op
+    by_name = {s: v for s, v in zip(node.plan.saves, saved, strict=True) if isinstance(s, int)}
+    arguments = [by_name.get(i) for i in range(len(op.params))]
+    asked = [i for i, needed in zip(node.plan.positions, node.plan.needs, strict=True) if needed]
+    copies = {i: arguments[i] for i in asked}
+    out = op.definition(*arguments)  # type: ignore[misc]
+    grads = iter(grad([out], list(copies.values()), [g], True, True, True, True))
+    return [next(grads) if needed else None for needed in node.plan.needs]
+
+
+def _check_versions(node: Node) -> None:
+    for i, counter, version in node.versions:
+        if counter[0] != version:
+            assert node.saved is not None
+            data = node.saved[i]
+            if isinstance(data, tuple):
+                data = data[0]
+            origin = node.plan.origins[i] if not node.plan.op.variadic else -1
+            which = ""
+            if origin == -2:
+                which = f", which is output 0 of {node.name()},"
+            elif origin >= 0 and isinstance(node.parents[origin], Node):
+                slot = 0 if node.slots is None else node.slots[origin]
+                which = f", which is output {slot} of {node.parents[origin].name()},"
+            hint = (
+                "Hint: the backtrace further above shows the operation that failed to compute its gradient. "
+                "The variable in question was changed in there or anywhere later. Good luck!"
+                if mode.anomaly
+                else "Hint: enable anomaly detection to find the operation that failed to compute its gradient, "
+                "with tensorlite.autograd.set_detect_anomaly(True)."
+            )
+            where = change_trace(counter)
+            if where:
+                hint = f"It was changed in place here:\n{where}"
+            raise RuntimeError(
+                "one of the variables needed for gradient computation has been modified by an inplace operation: "
+                f"[{type_name(data)} {list(data.shape)}]{which} is at version {counter[0]}; expected version {version} instead. {hint}"
+            )
+
+
+def _check_nan(node: Node, grads: Sequence[Any]) -> None:
+    for i, g in enumerate(grads):
+        data = g._data if isinstance(g, Variable) else g
+        if data is not None and data.dtype.kind in "fc" and np.isnan(data).any():
+            error = RuntimeError(f"Function '{node.name()}' returned nan values in its {i}th output.")
+            _explain(error, node)
+            raise error
+
+
+def _explain(error: BaseException, node: Node) -> None:
+    """Say in which op's backward an error happened, and, in anomaly mode, which line of the forward made the node."""
+    notes = getattr(error, "__notes__", [])
+    if not any(n.startswith("in the backward of") for n in notes):
+        error.add_note(f"in the backward of '{node.op.name}'")
+        trace = (node.extras or {}).get("trace")
+        if trace:
+            error.add_note("Traceback of the forward call that made this node (most recent call last):\n" + "".join(trace))
+
+
+def _apply_hooks(hooks: dict[int, Any], g: Any) -> Any:
+    """Run tensor hooks in order; a hook's result replaces the gradient."""
+    for hook in list(hooks.values()):
+        shown = g if isinstance(g, Variable) else wrap(g)
+        replaced = hook(shown)
+        if replaced is None:
+            continue
+        if not isinstance(replaced, Variable):
+            raise TypeError(f"expected a tensor or None from hook '{_hook_name(hook)}', got {type(replaced).__name__}")
+        if replaced._data.shape != shown._data.shape:
+            raise RuntimeError(f"hook '{_hook_name(hook)}' has changed the size of value")
+        if replaced._data.dtype != shown._data.dtype:
+            raise RuntimeError(f"hook '{_hook_name(hook)}' has changed the type of value (was {type_name(shown._data)} got {type_name(replaced._data)})")
+        g = replaced if isinstance(g, Variable) else replaced._data
+    return g
+
+
+def _hook_name(hook: Any) -> str:
+    return getattr(hook, "__name__", type(hook).__name__)
+
+
+def _hooks_before(node: Node, g: Any) -> Any:
+    extras = node.extras or {}
+    for slot, hooks in extras.get("hooks", {}).items():
+        if not node.multiple:
+            g = _apply_hooks(hooks, g)
+        elif g[slot] is not None:
+            g[slot] = _apply_hooks(hooks, g[slot])
+    for slot, reference in extras.get("retain", {}).items():
+        tensor = reference()
+        value = g[slot] if node.multiple else g
+        if tensor is not None and value is not None:
+            accumulate(tensor, value if isinstance(value, Variable) else value.copy(), isinstance(value, Variable))
+    for hook in list(extras.get("node_prehooks", {}).values()):
+        outputs = tuple(x if x is None or isinstance(x, Variable) else wrap(x) for x in (g if node.multiple else (g,)))
+        replaced = hook(outputs)
+        if replaced is not None:
+            raw = [r if r is None or isinstance(o, Variable) else r._data for r, o in zip(replaced, g if node.multiple else (g,), strict=True)]
+            g = raw if node.multiple else raw[0]
+    return g
+
+
+def _hooks_after(node: Node, g: Any, grads: Sequence[Any]) -> Sequence[Any]:
+    for hook in list((node.extras or {}).get("node_hooks", {}).values()):
+        plain = not any(isinstance(x, Variable) for x in grads)
+        shown = tuple(x if x is None or isinstance(x, Variable) else wrap(x) for x in grads)
+        outputs = tuple(x if x is None or isinstance(x, Variable) else wrap(x) for x in (g if node.multiple else (g,)))
+        replaced = hook(shown, outputs)
+        if replaced is not None:
+            replaced = (replaced,) if isinstance(replaced, Variable) else replaced
+            grads = [r._data if plain and isinstance(r, Variable) else r for r in replaced]
+    return grads

@@ -1,0 +1,38 @@
+"""Devices: there is one, the CPU."""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+class device:  # noqa: N801 (torch spells it so)
+    """A place for tensors. Raises RuntimeError for any place but the CPU."""
+
+    __slots__ = ("index", "type")
+
+    def __init__(self, type: Any = "cpu", index: int | None = None) -> None:
+        if isinstance(type, device):
+            type, index = type.type, type.index
+        name, _, number = str(type).partition(":")
+        if name != "cpu":
+            raise RuntimeError(f"tensorlite computes on the CPU only: expected device 'cpu', got {str(type)!r}; use device='cpu'")
+        self.type = name
+        self.index = int(number) if number else index
+
+    def __repr__(self) -> str:
+        return f"device(type='{self.type}'" + (f", index={self.index})" if self.index is not None else ")")
+
+    def __str__(self) -> str:
+        return self.type if self.index is None else f"{self.type}:{self.index}"
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, device) and (self.type, self.index) == (other.type, other.index)
+
+    def __hash__(self) -> int:
+        return hash((self.type, self.index))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (device, (self.type, self.index))
+
+
+cpu = device("cpu")

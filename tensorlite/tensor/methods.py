@@ -1,0 +1,77 @@
+"""Tensor methods that only call an op, derived from the op table; and the functions of the `tensorlite` namespace, derived the same way."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from ..autograd.inplace import apply_inplace
+from ..autograd.record import apply
+from ..ops.table import OPS, Op
+from .tensor import Tensor
+
+
+def method_of(op: Op) -> Callable[..., Any]:
+    """`x.op(...)`."""
+
+    def method(self: Tensor, *args: Any, **kwargs: Any) -> Any:
+        return apply(op, (self, *args), kwargs)
+
+    return _named(method, op, op.name)
+
+
+def inplace_method_of(op: Op) -> Callable[..., Any]:
+    """`x.op_(...)`."""
+
+    def method(self: Tensor, *args: Any, **kwargs: Any) -> Any:
+        return apply_inplace(op, self, args, kwargs)
+
+    return _named(method, op, op.name + "_")
+
+
+def function_of(op: Op) -> Callable[..., Any]:
+    """`tensorlite.op(...)`, with torch's `out=`."""
+
+    def function(*args: Any, out: Any = None, **kwargs: Any) -> Any:
+        result = apply(op, args, kwargs)
+        return result if out is None else write_out(op.name, result, out)
+
+    return _named(function, op, op.name)
+
+
+def write_out(name: str, result: Any, out: Any) -> Any:
+    """Put a result into the tensor the caller gave as `out`. Raises RuntimeError if either requires grad."""
+    if isinstance(out, tuple | list):
+        return tuple(write_out(name, r, o) for r, o in zip(result, out, strict=True))
+    if result._rg or out._rg:
+        raise RuntimeError(f"{name}(): functions with out=... arguments don't support automatic differentiation, but one of the arguments requires grad.")
+    if out._data.shape != result._data.shape:
+        if out._data.size:
+            raise RuntimeError(f"{name}(): out has shape {list(out._data.shape)}, expected {list(result._data.shape)}")
+        out._data = result._data.astype(out._data.dtype)
+        return out
+    out._data[...] = result._data
+    out.counter()[0] += 1
+    return out
+
+
+def _named(function: Any, op: Op, name: str) -> Any:
+    function.__name__ = name
+    function.__qualname__ = name
+    function.__doc__ = op.__doc__
+    function.__module__ = "tensorlite"
+    function.op = op
+    return function
+
+
+def attach() -> dict[str, Callable[..., Any]]:
+    """Give Tensor its derived methods; returns the functions of the `tensorlite` namespace by name."""
+    functions: dict[str, Callable[..., Any]] = {}
+    for op in OPS.values():
+        if "torch" in op.namespaces:
+            functions[op.name] = function_of(op)
+        if "Tensor" in op.namespaces and not op.variadic and op.name not in Tensor.__dict__:
+            setattr(Tensor, op.name, method_of(op))
+        if op.inplace and op.name + "_" not in Tensor.__dict__:
+            setattr(Tensor, op.name + "_", inplace_method_of(op))
+    return functions

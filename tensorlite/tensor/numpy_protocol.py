@@ -1,0 +1,128 @@
+"""NumPy functions on tensors: `np.exp(t)`, `np.where(c, t, 0)`, `np.sum(t, axis=0)` run the tensorlite op, and differentiate.
+
+It is also what lets a gradient rule, written in plain NumPy, run on tensors when a backward pass is itself recorded.
+A function that the op table does not have runs on the arrays, unless that would lose a gradient.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from ..autograd.graph import wrap
+from ..autograd.mode import mode
+from ..autograd.record import apply
+from ..ops import shape
+from ..ops.table import OPS, Op
+from .tensor import Tensor
+
+
+def _transpose(a: Any, axes: Any = None) -> Any:
+    return apply(shape.permute, (a, tuple(range(a.ndim))[::-1] if axes is None else tuple(axes)))
+
+
+def _broadcast_to(array: Any, shape_: Any, subok: bool = False) -> Any:
+    return apply(shape.expand, (array, tuple(shape_) if hasattr(shape_, "__iter__") else (shape_,)))
+
+
+def _cast_where(condition: Any, x: Any = None, y: Any = None) -> Any:
+    return apply(OPS["where"], (condition, x, y))
+
+
+def _shape(a: Any) -> tuple[int, ...]:
+    return tuple(a._data.shape)
+
+
+_ADAPTED: dict[Any, Callable[..., Any]] = {
+    np.transpose: _transpose,
+    np.broadcast_to: _broadcast_to,
+    np.where: _cast_where,
+    np.shape: _shape,
+    np.ndim: lambda a: a._data.ndim,
+    np.size: lambda a, axis=None: a._data.size if axis is None else a._data.shape[axis],
+    np.zeros_like: lambda a, dtype=None, **_: wrap(np.zeros_like(a._data, dtype=dtype)),
+    np.ones_like: lambda a, dtype=None, **_: wrap(np.ones_like(a._data, dtype=dtype)),
+    np.copy: lambda a, **_: apply(OPS["clone"], (a,)),
+}
+_BY_FUNCTION: dict[Any, Op] = {}
+
+
+def op_for(function: Any) -> Op | None:
+    """The op that stands for a NumPy function, if there is one."""
+    if not _BY_FUNCTION:
+        for op in OPS.values():
+            for f in op.numpy:
+                _BY_FUNCTION[f] = op
+    return _BY_FUNCTION.get(function)
+
+
+def array_ufunc(self: Tensor, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> Any:
+    """NumPy's hook for ufuncs."""
+    out = kwargs.pop("out", None)
+    if method == "__call__" and not kwargs:
+        op = op_for(ufunc)
+        if op is not None:
+            result = apply(op, inputs)
+        else:
+            result = _on_arrays(ufunc, inputs, {})
+    else:
+        result = _on_arrays(getattr(ufunc, method), inputs, kwargs)
+    if out is None:
+        return result
+    (target,) = out
+    if isinstance(target, Tensor):
+        return target.copy_(result)  # type: ignore[attr-defined]
+    np.copyto(target, result._data if isinstance(result, Tensor) else result)
+    return target
+
+
+def array_function(self: Tensor, function: Any, types: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """NumPy's hook for everything that is no ufunc."""
+    adapted = _ADAPTED.get(function)
+    if adapted is not None:
+        return adapted(*args, **kwargs)
+    op = op_for(function)
+    if op is not None:
+        return apply(op, args, kwargs)
+    return _on_arrays(function, args, kwargs)
+
+
+def array(self: Tensor, dtype: Any = None, copy: bool | None = None) -> Any:
+    """`np.asarray(t)`: the memory itself. Raises RuntimeError if the tensor requires grad."""
+    data = self.numpy()
+    if dtype is not None and data.dtype != dtype:
+        return data.astype(dtype)
+    return data.copy() if copy else data
+
+
+def _on_arrays(function: Any, args: Any, kwargs: dict[str, Any]) -> Any:
+    if mode.grad and any(t._rg for t in _tensors(args)):
+        name = getattr(function, "__name__", str(function))
+        raise TypeError(f"np.{name} has no gradient in tensorlite, but a tensor that requires grad was passed to it; detach() it first, or use the tensorlite function")
+    result = function(*_plain(args), **{k: _plain(v) for k, v in kwargs.items()})
+    return _wrapped(result)
+
+
+def _tensors(value: Any) -> list[Tensor]:
+    if isinstance(value, Tensor):
+        return [value]
+    return [t for v in value for t in _tensors(v)] if isinstance(value, list | tuple) else []
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Tensor):
+        return value._data
+    return type(value)(_plain(v) for v in value) if type(value) in (list, tuple) else value
+
+
+def _wrapped(result: Any) -> Any:
+    if isinstance(result, np.ndarray | np.generic) and np.asarray(result).dtype.kind in "biufc":
+        return wrap(np.asarray(result))
+    return tuple(_wrapped(r) for r in result) if type(result) is tuple else result
+
+
+Tensor.__array_ufunc__ = array_ufunc  # type: ignore[attr-defined]
+Tensor.__array_function__ = array_function  # type: ignore[attr-defined]
+Tensor.__array__ = array  # type: ignore[attr-defined]

@@ -1,0 +1,430 @@
+"""Tensor: thin methods over the op table.
+
+Attributes, operators and everything that is not an op are written out here; the methods that only call an op are derived from the
+table by `methods.attach`.
+"""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+from ..autograd import engine
+from ..autograd.graph import Node, RemovableHandle, Variable, make_node, register_hook, wrap
+from ..autograd.inplace import apply_inplace
+from ..autograd.mode import mode
+from ..autograd.record import apply, grad_fn, observers, refresh
+from ..dtypes import F32, F64, dtype, from_numpy_dtype, to_numpy_dtype
+from ..ops import basic, compare, index, linalg
+from ..ops.basic import cast
+from ..ops.table import OPS, Op
+from .device import cpu
+from .device import device as device_type
+from .size import Size
+
+
+class Tensor(Variable):
+    """A multi-dimensional array of one dtype that remembers how it was computed, so that gradients can be taken."""
+
+    __array_priority__ = 1000
+
+    def __new__(cls, *args: Any, **kwargs: Any) -> Tensor:
+        if cls is Tensor:
+            from .creation import legacy_tensor
+
+            return legacy_tensor(*args, **kwargs)
+        return super().__new__(cls)
+
+    # -- what it is ---------------------------------------------------------------------------------------------------
+
+    @property
+    def shape(self) -> Size:
+        """The sizes of the dims."""
+        return Size(self._data.shape)
+
+    @property
+    def ndim(self) -> int:
+        return self._data.ndim
+
+    @property
+    def dtype(self) -> dtype:
+        return from_numpy_dtype(self._data.dtype)
+
+    @property
+    def device(self) -> device_type:
+        return cpu
+
+    @property
+    def itemsize(self) -> int:
+        return self._data.itemsize
+
+    @property
+    def nbytes(self) -> int:
+        return self._data.nbytes
+
+    @property
+    def requires_grad(self) -> bool:
+        """Whether ops on this tensor are recorded."""
+        if self._base is not None:
+            refresh(self)
+        return self._rg
+
+    @requires_grad.setter
+    def requires_grad(self, value: bool) -> None:
+        if self._node is not None:
+            if not value:
+                raise RuntimeError("you can only change requires_grad flags of leaf variables. If you want to use a computed variable in a subgraph that doesn't require differentiation use var_no_grad = var.detach().")
+            return
+        if value and self._data.dtype.kind not in "fc":
+            raise RuntimeError("only Tensors of floating point dtype can require gradients")
+        if value and self._inference and not mode.inference:
+            raise RuntimeError("Setting requires_grad=True on inference tensor outside InferenceMode is not allowed.")
+        self._rg = bool(value)
+
+    def requires_grad_(self, requires_grad: bool = True) -> Tensor:
+        """Set `requires_grad` and return the tensor."""
+        self.requires_grad = requires_grad
+        return self
+
+    @property
+    def is_leaf(self) -> bool:
+        """Whether the user made this tensor, rather than a recorded op."""
+        return grad_fn(self) is None
+
+    @property
+    def grad_fn(self) -> Node | None:
+        """The node that made this tensor; None for a leaf."""
+        return grad_fn(self)
+
+    @property
+    def grad(self) -> Any:
+        """What backward passes have added up here; None before the first."""
+        if self._grad is None and self._node is not None and not self._retained:
+            import warnings
+
+            warnings.warn(
+                "The .grad attribute of a Tensor that is not a leaf Tensor is being accessed. Its .grad attribute won't be populated during "
+                "autograd.backward(). If you indeed want the .grad field to be populated for a non-leaf Tensor, use .retain_grad() on the non-leaf Tensor.",
+                UserWarning,
+                stacklevel=2,
+            )
+        return self._grad
+
+    @grad.setter
+    def grad(self, value: Any) -> None:
+        if value is not None:
+            if not isinstance(value, Tensor):
+                raise TypeError(f"assigned grad expected to be a Tensor or None but got grad of type {type(value).__name__}")
+            if value is self:
+                raise RuntimeError("can't assign Variable as its own grad")
+            if value._data.shape != self._data.shape:
+                raise RuntimeError(f"assigned grad has data of a different size: got {list(value._data.shape)}, expected {list(self._data.shape)}")
+            if value._data.dtype != self._data.dtype:
+                raise RuntimeError(f"assigned grad has data of a different type: got {value.dtype}, expected {self.dtype}")
+        self._grad = value
+
+    @grad.deleter
+    def grad(self) -> None:
+        self._grad = None
+
+    @property
+    def data(self) -> Tensor:
+        """The same memory without history; changes made through it are not noticed by autograd."""
+        t: Tensor = wrap(self._data)
+        return t
+
+    @data.setter
+    def data(self, value: Tensor) -> None:
+        if not isinstance(value, Tensor):
+            raise TypeError(f"Variable data has to be a tensor, but got {type(value).__name__}")
+        self._data = value._data
+
+    @property
+    def _version(self) -> int:
+        """How often the memory was changed in place."""
+        return 0 if self._vc is None else self._vc[0]
+
+    # -- autograd -----------------------------------------------------------------------------------------------------
+
+    def backward(
+        self,
+        gradient: Tensor | None = None,
+        retain_graph: bool | None = None,
+        create_graph: bool = False,
+        inputs: Sequence[Tensor] | Tensor | None = None,
+    ) -> None:
+        """Add the gradient of this tensor to `.grad` of the leaves it was computed from; see `autograd.backward`."""
+        from ..autograd import backward
+
+        backward(self, gradient, retain_graph, create_graph, inputs=inputs)
+
+    def detach(self) -> Tensor:
+        """The same memory, without history."""
+        t: Tensor = wrap(self._data)
+        t._vc = self.counter()
+        return t
+
+    def detach_(self) -> Tensor:
+        """Forget the history."""
+        if self._base is not None:
+            raise RuntimeError("Can't detach views in-place. Use detach() instead.")
+        self._node, self._out, self._rg = None, 0, False
+        return self
+
+    def register_hook(self, hook: Callable[[Tensor], Tensor | None]) -> RemovableHandle:
+        """Call `hook(grad)` when the gradient of this tensor has been computed; a result other than None replaces it."""
+        grad_fn(self)
+        return register_hook(self, hook)
+
+    def retain_grad(self) -> None:
+        """Keep `.grad` of this tensor although it is not a leaf."""
+        node = grad_fn(self)
+        if not self._rg:
+            raise RuntimeError("can't retain_grad on Tensor that has requires_grad=False")
+        if node is not None and not self._retained:
+            node.extra("retain", {})[self._out] = weakref.ref(self)
+            self._retained = True
+
+    @property
+    def retains_grad(self) -> bool:
+        return self._retained
+
+    def to(self, *args: Any, dtype: Any = None, device: Any = None, non_blocking: bool = False, copy: bool = False, memory_format: Any = None) -> Tensor:
+        """The tensor as another dtype, or like another tensor; itself if nothing changes. Devices other than the CPU raise RuntimeError."""
+        for a in args:
+            if isinstance(a, Tensor):
+                dtype = a.dtype
+            elif isinstance(a, str | device_type):
+                device = a
+            elif a is not None and not isinstance(a, bool):
+                dtype = a
+        if device is not None:
+            device_type(device)
+        target = self._data.dtype if dtype is None else to_numpy_dtype(dtype)
+        if target != self._data.dtype:
+            return apply(cast, (self, target))  # type: ignore[no-any-return]
+        return apply(OPS["clone"], (self,)) if copy else self
+
+    # -- values -------------------------------------------------------------------------------------------------------
+
+    def numpy(self, *, force: bool = False) -> Any:
+        """The values as an ndarray that shares the memory. Raises RuntimeError if the tensor requires grad; `force=True` detaches first."""
+        if self.requires_grad and not force:
+            raise RuntimeError("Can't call numpy() on Tensor that requires grad. Use tensor.detach().numpy() instead.")
+        return self._data
+
+    def item(self) -> Any:
+        """The value of a one-element tensor as a Python number."""
+        if self._data.size != 1:
+            raise RuntimeError(f"a Tensor with {self._data.size} elements cannot be converted to Scalar")
+        return self._data.item()
+
+    def tolist(self) -> Any:
+        """The values as nested lists of Python numbers."""
+        return self._data.tolist()
+
+    def __bool__(self) -> bool:
+        if self._data.size != 1:
+            if self._data.size == 0:
+                raise RuntimeError("Boolean value of Tensor with no values is ambiguous")
+            raise RuntimeError("Boolean value of Tensor with more than one value is ambiguous")
+        return bool(self._data.item())
+
+    def __float__(self) -> float:
+        return float(self.item())
+
+    def __int__(self) -> int:
+        return int(self.item())
+
+    def __complex__(self) -> complex:
+        return complex(self.item())
+
+    def __index__(self) -> int:
+        if self._data.dtype.kind not in "biu" or self._data.size != 1:
+            raise TypeError("only integer tensors of a single element can be converted to an index")
+        return int(self._data.item())
+
+    def __len__(self) -> int:
+        if self._data.ndim == 0:
+            raise TypeError("len() of a 0-d tensor")
+        return len(self._data)
+
+    def __iter__(self) -> Iterator[Tensor]:
+        if self._data.ndim == 0:
+            raise TypeError("iteration over a 0-d tensor")
+        return iter([self[i] for i in range(len(self._data))])
+
+    def __contains__(self, item: Any) -> bool:
+        return bool((self._data == (item._data if isinstance(item, Tensor) else item)).any())
+
+    __hash__ = object.__hash__
+
+    def __format__(self, spec: str) -> str:
+        return format(self.item(), spec) if self._data.ndim == 0 and spec else object.__format__(self, spec)
+
+    def __repr__(self, *, tensor_contents: Any = None) -> str:
+        from .printing import tensor_repr
+
+        return tensor_repr(self)
+
+    # -- indexing -----------------------------------------------------------------------------------------------------
+
+    def __getitem__(self, key: Any) -> Any:
+        return apply(index.getitem, (self, _plain_index(key)))
+
+    def __setitem__(self, key: Any, value: Any) -> None:
+        key = _plain_index(key)
+        if not isinstance(value, Tensor):
+            value = value if isinstance(value, int | float | complex) else wrap(np.asarray(value))
+        elif value._data.dtype != self._data.dtype and value._rg:
+            value = apply(cast, (value, self._data.dtype))
+        apply_inplace(index.setitem, self, (key, value))
+
+    # -- operators ----------------------------------------------------------------------------------------------------
+
+    @staticmethod
+    def __tensorlite_op__(op: Op, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        return apply(op, args, kwargs)
+
+
+def _plain_index(key: Any) -> Any:
+    """An index with tensors and lists in it turned into what NumPy understands."""
+    if isinstance(key, tuple):
+        return tuple([_index_item(k) for k in key])
+    return _index_item(key)
+
+
+def _index_item(k: Any) -> Any:
+    if isinstance(k, Tensor):
+        data = k._data
+        if data.dtype.kind not in "biu":
+            raise IndexError(f"tensors used as indices must be long, int, byte or bool tensors, got {k.dtype}")
+        if data.dtype == np.uint8:
+            return data.astype(bool)
+        return int(data) if data.ndim == 0 and data.dtype.kind in "iu" else data
+    if isinstance(k, list | range):
+        return np.asarray([_index_item(i) for i in k]) if len(k) else np.zeros(0, np.int64)
+    if isinstance(k, np.bool_ | bool):
+        return np.asarray(k)
+    if isinstance(k, np.integer):
+        return int(k)
+    if isinstance(k, slice):
+        return slice(*(None if v is None else v.__index__() for v in (k.start, k.stop, k.step)))
+    return k
+
+
+def _fast_binary(op: Op, swap: bool = False) -> Callable[[Tensor, Any], Any]:
+    """An operator whose common case, two float tensors of one dtype or a float tensor and a number, skips the general path."""
+    plan_cache: dict[int, Any] = {}
+    quiet = op.quiet  # needs the floating-point warnings off, which the general path sees to
+
+    def method(self: Tensor, other: Any) -> Any:
+        a = self._data
+        kind = a.dtype
+        if (kind is F32 or kind is F64) and self._base is None and not quiet:
+            if isinstance(other, Tensor):
+                b = other._data
+                if b.dtype is kind and other._base is None:
+                    left, right = (other, self) if swap else (self, other)
+                    try:
+                        out = op.forward(b, a) if swap else op.forward(a, b)
+                    except ValueError:
+                        return apply(op, (left, right), {})
+                    if type(out) is not np.ndarray:
+                        out = np.asarray(out)
+                    t = wrap(out)
+                    if mode.grad:
+                        mask = (1 if left._rg else 0) | (2 if right._rg else 0)
+                        if mask:
+                            return _fast_record(op, mask, left, right, t, plan_cache)
+                    elif mode.inference:
+                        t._inference = True
+                    if observers:
+                        for observer in observers:
+                            observer(op, (left, right), t)
+                    return t
+        elif other is None or isinstance(other, str):
+            return NotImplemented
+        if not isinstance(other, Tensor | int | float | complex | np.ndarray | np.generic):
+            return NotImplemented
+        return apply(op, (other, self) if swap else (self, other))
+
+    method.__name__ = f"__{'r' if swap else ''}{op.name}__"
+    method.__doc__ = op.__doc__
+    return method
+
+
+def _fast_record(op: Op, mask: int, left: Tensor, right: Tensor, t: Any, plans: dict[int, Any]) -> Any:
+    """`record` for two tensors and one result."""
+    if mode.anomaly or left._inference or right._inference or left._out or right._out:
+        from ..autograd.record import record
+
+        args = (left, right, *op.defaults)
+        return record(op, mask, args, [left._data, right._data, *op.defaults], t._data, None)
+    found = plans.get(mask)
+    if found is None:
+        plan = op.plan(mask)
+        sources = tuple((s if isinstance(s, int) else s[0], isinstance(s, tuple)) for s in plan.saves)
+        found = plans[mask] = (plan, sources)
+    plan, sources = found
+    if mask == 3:
+        parents: tuple[Any, ...] = (left if left._node is None else left._node, right if right._node is None else right._node)
+    elif mask == 1:
+        parents = (left if left._node is None else left._node,)
+    else:
+        parents = (right if right._node is None else right._node,)
+    saved: tuple[Any, ...] = ()
+    versions: Any = None
+    if sources:
+        values = []
+        versions = []
+        for i, (s, shape_only) in enumerate(sources):
+            if s > 1:
+                values.append(op.defaults[s - 2])
+                continue
+            v = left if s == 0 else right
+            if shape_only:
+                values.append(v._data.shape)
+                continue
+            values.append(v._data)
+            counter = v._vc or v.counter()
+            versions.append((i, counter, counter[0]))
+        saved = tuple(values)
+    out = t._data
+    t._node = make_node(plan, parents, None, saved, versions, out.shape, out.dtype)
+    t._rg = True
+    if observers:
+        for observer in observers:
+            observer(op, (left, right), t)
+    return t
+
+
+def _inplace_operator(op: Op) -> Callable[[Tensor, Any], Tensor]:
+    def method(self: Tensor, other: Any) -> Tensor:
+        if not isinstance(other, Tensor | int | float | complex | np.ndarray | np.generic):
+            return NotImplemented
+        return apply_inplace(op, self, (other,))  # type: ignore[no-any-return]
+
+    return method
+
+
+for _name, _op in {"add": basic.add, "sub": basic.sub, "mul": basic.mul, "truediv": basic.div, "pow": basic.pow, "matmul": linalg.matmul}.items():
+    setattr(Tensor, f"__{_name}__", _fast_binary(_op))
+    setattr(Tensor, f"__r{_name}__", _fast_binary(_op, swap=True))
+    setattr(Tensor, f"__i{_name}__", _inplace_operator(_op))
+for _name, _op in {"eq": compare.eq, "ne": compare.ne, "lt": compare.lt, "le": compare.le, "gt": compare.gt, "ge": compare.ge,
+                   "and": compare.bitwise_and, "or": compare.bitwise_or, "xor": compare.bitwise_xor,
+                   "lshift": compare.bitwise_left_shift, "rshift": compare.bitwise_right_shift}.items():  # fmt: skip
+    setattr(Tensor, f"__{_name}__", _fast_binary(_op))
+for _name in ("and", "or", "xor"):
+    setattr(Tensor, f"__r{_name}__", _fast_binary(OPS[f"bitwise_{_name}"], swap=True))
+    setattr(Tensor, f"__i{_name}__", _inplace_operator(OPS[f"bitwise_{_name}"]))
+Tensor.__invert__ = lambda self: apply(compare.bitwise_not, (self,))  # type: ignore[attr-defined]
+Tensor.__abs__ = lambda self: apply(OPS["abs"], (self,))  # type: ignore[attr-defined]
+Tensor.__pos__ = lambda self: self  # type: ignore[attr-defined]
+Tensor.__neg__ = lambda self: apply(basic.neg, (self,))  # type: ignore[attr-defined]
+
+Variable.tensor_type = Tensor
