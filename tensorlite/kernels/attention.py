@@ -26,6 +26,7 @@ SCORE_ELEMENTS = QUERY_BLOCK * KEY_BLOCK
 
 # Scores bounded by this need no row maximum: exp neither overflows nor loses the row, whatever the mask leaves of it.
 LARGEST_UNSHIFTED = 60.0
+SMALLEST_UNSHIFTED_SUM = 1e-25
 
 
 def attention_definition(
@@ -44,9 +45,8 @@ def attention_definition(
     if groups > 1:
         k, v = np.repeat(k, groups, -3), np.repeat(v, groups, -3)
     scores = q @ np.swapaxes(k, -1, -2) * (1 / math.sqrt(q.shape[-1]) if scale is None else scale)
-    part = np.ones(scores.shape[-2:], np.bool_)
-    if causal:
-        part = np.tri(scores.shape[-2], scores.shape[-1], causal_offset, np.bool_)
+    rows, columns = np.indices(scores.shape[-2:])
+    part: Array = columns <= rows + causal_offset if causal else np.ones_like(rows, np.bool_)
     if mask is not None and mask.dtype == np.bool_:
         part = part & mask
     elif mask is not None:
@@ -92,22 +92,22 @@ class _Tile(NamedTuple):
     stream: int
 
 
-def _tiles(p: _Problem, group: int) -> Iterator[list[_Tile]]:
-    """For each block of queries the blocks of keys that it looks at, those above the causal diagonal left out."""
+def _tiles(p: _Problem, group: int) -> Iterator[tuple[slice, list[_Tile]]]:
+    """Each block of queries with the blocks of keys that it looks at, those above the causal diagonal left out."""
     tq, tk = p.q.shape[3], p.k.shape[3]
     row_starts, column_starts = range(0, tq, QUERY_BLOCK), range(0, tk, KEY_BLOCK)
     for i, row in enumerate(row_starts):
         last = min(row + QUERY_BLOCK, tq)
         limit = min(tk, max(last + p.offset, 0)) if p.causal else tk
-        yield [
-            _Tile(
-                slice(row, last),
-                slice(column, min(column + KEY_BLOCK, limit)),
-                (group * len(row_starts) + i) * len(column_starts) + j,
-            )
-            for j, column in enumerate(column_starts)
-            if column < limit
-        ]
+        rows, stream = slice(row, last), (group * len(row_starts) + i) * len(column_starts)
+        yield (
+            rows,
+            [
+                _Tile(rows, slice(column, min(column + KEY_BLOCK, limit)), stream + j)
+                for j, column in enumerate(column_starts)
+                if column < limit
+            ],
+        )
 
 
 @float16_by_float32
@@ -132,7 +132,7 @@ def attention(
         ValueError: if the shapes do not fit or the probability of dropout is not in [0, 1).
     """
     p = _problem(q, k, v, mask, causal, scale, dropout, seed, causal_offset)
-    out = np.empty_like(q) if q.shape[-1] == v.shape[-1] else np.empty((*q.shape[:-1], v.shape[-1]), q.dtype)
+    out = _empty_like(q) if q.shape[-1] == v.shape[-1] else np.empty((*q.shape[:-1], v.shape[-1]), q.dtype)
     logsumexp = np.empty(q.shape[:-1], q.dtype)
     out5, lse4 = _split_heads(out, p.k.shape[1]), _split_heads(logsumexp[..., None], p.k.shape[1])[..., 0]
     groups = p.groups if out.size else []
@@ -141,8 +141,8 @@ def attention(
     def block(start: int, stop: int) -> None:
         for group in range(start, stop):
             where = groups[group]
-            for tiles in _tiles(p, group):
-                _forward_rows(p, where, tiles, bounded, out5[where], lse4[where])
+            for rows, tiles in _tiles(p, group):
+                _forward_rows(p, where, tiles, bounded, out5[where][..., rows, :], lse4[where][..., rows])
 
     with np.errstate(invalid="ignore", divide="ignore", over="ignore", under="ignore"):
         parallel_for(block, [(i, i + 1) for i in range(len(groups))])
@@ -155,28 +155,27 @@ def _forward_rows(
     p: _Problem, where: tuple[slice, slice], tiles: list[_Tile], bounded: bool, out: Array, lse: Array
 ) -> None:
     if not tiles:
+        out[...], lse[...] = 0, np.inf
         return
-    rows = tiles[0].rows
-    q = _scaled(p.q[where][..., rows, :], p.scale, "attention.q")
-    target = out[..., rows, :]
+    q = _scaled(p.q[where][..., tiles[0].rows, :], p.scale, "attention.q")
     if bounded:
-        total = _accumulate(p, where, tiles, q, target)
-        if np.minimum.reduce(total, axis=None) > 1e-25:
-            np.log(total, out=lse[..., rows])
-            np.divide(target, total[..., None], out=target)
+        total = _accumulate(p, where, tiles, q, out)
+        if np.minimum.reduce(total, axis=None) > SMALLEST_UNSHIFTED_SUM:
+            np.log(total, out=lse)
+            np.divide(out, total[..., None], out=out)
             return
-    top, total = _accumulate_online(p, where, tiles, q, target)
+    top, total = _accumulate_online(p, where, tiles, q, out)
     empty = total == 0
     total[empty] = 1
-    np.divide(target, total[..., None], out=target)
-    lse[..., rows] = np.where(empty, np.inf, top + np.log(total))
+    np.divide(out, total[..., None], out=out)
+    lse[...] = np.where(empty, np.inf, top + np.log(total))
 
 
 def _accumulate(p: _Problem, where: tuple[slice, slice], tiles: list[_Tile], q: Array, out: Array) -> Array:
     """Σ exp(scores) v into `out` and Σ exp(scores), where no maximum has to be subtracted."""
     total = np.zeros(q.shape[:-1], q.dtype)
     for tile in tiles:
-        scores = _scores(p, where, tile, q, None)
+        scores = _scores(p, where, tile, q)
         np.exp(scores, out=scores)
         _remove_masked(p, where, tile, scores, 0.0)
         total += scores @ ones(scores.shape[-1], q.dtype)
@@ -191,7 +190,7 @@ def _accumulate_online(
     total = np.zeros(q.shape[:-1], q.dtype)
     top = np.full(q.shape[:-1], -np.inf, q.dtype)
     for tile in tiles:
-        scores = _scores(p, where, tile, q, None)
+        scores = _scores(p, where, tile, q)
         _remove_masked(p, where, tile, scores, -np.inf)
         new_top = np.maximum(top, np.maximum.reduce(scores, axis=-1))
         shift = np.where(new_top == -np.inf, 0, new_top)
@@ -224,9 +223,9 @@ def attention_backward(
 ) -> tuple[Array, Array, Array]:
     """Cotangents of q, k and v of `attention`, from what it was given and what it returned."""
     p = _problem(q, k, v, mask, causal, scale, dropout, seed, causal_offset)
-    dq, dk, dv = np.empty_like(q), np.empty_like(k), np.empty_like(v)
+    dq, dk, dv = _empty_like(q), _empty_like(k), _empty_like(v)
     heads = p.k.shape[1]
-    g5, out5, lse4 = _split_heads(g, heads), _split_heads(out, heads), _split_heads(logsumexp[..., None], heads)[..., 0]
+    g5, out5, lse5 = _split_heads(g, heads), _split_heads(out, heads), _split_heads(logsumexp[..., None], heads)
     dq5, dk5, dv5 = _split_heads(dq, heads), _split_heads(dk, heads), _split_heads(dv, heads)
     groups = p.groups if g.size and k.size else []
 
@@ -234,8 +233,9 @@ def attention_backward(
         for group in range(start, stop):
             where = groups[group]
             dk5[where], dv5[where] = 0, 0
-            for tiles in _tiles(p, group):
-                _backward_rows(p, where, tiles, g5[where], out5[where], lse4[where], dq5[where], dk5[where], dv5[where])
+            for rows, tiles in _tiles(p, group):
+                gb, ob, lb, db = (a[where][..., rows, :] for a in (g5, out5, lse5, dq5))
+                _backward_rows(p, where, tiles, gb, ob, lb, db, dk5[where], dv5[where])
 
     with np.errstate(invalid="ignore", over="ignore", under="ignore"):
         parallel_for(block, [(i, i + 1) for i in range(len(groups))])
@@ -256,40 +256,39 @@ def _backward_rows(
     dv: Array,
 ) -> None:
     if not tiles:
+        dq[...] = 0
         return
-    rows = tiles[0].rows
-    raw_q, gb = p.q[where][..., rows, :], g[..., rows, :]
-    q = _scaled(raw_q, p.scale, "attention.q")
-    inner = np.vecdot(gb, out[..., rows, :])[..., None]
-    target = dq[..., rows, :]
+    q = _scaled(p.q[where][..., tiles[0].rows, :], p.scale, "attention.q")
+    inner = np.vecdot(g, out)[..., None]
     for tile in tiles:
         columns = tile.columns
         k, v = p.k[where][..., columns, :], p.v[where][..., columns, :]
-        probabilities = _scores(p, where, tile, q, lse[..., rows])
+        probabilities = _scores(p, where, tile, q)
+        np.subtract(probabilities, lse, out=probabilities)
         np.exp(probabilities, out=probabilities)
         _remove_masked(p, where, tile, probabilities, 0.0)
-        d_scores = np.matmul(gb, np.swapaxes(v, -1, -2), out=scratch("attention.d", probabilities.shape, q.dtype))
+        d_scores = np.matmul(g, np.swapaxes(v, -1, -2), out=scratch("attention.d", probabilities.shape, q.dtype))
         kept = probabilities
         if p.dropout:
             factor = _keep_factor(p, tile, probabilities.shape, q.dtype)
             np.multiply(d_scores, factor, out=d_scores)
             kept = np.multiply(probabilities, factor, out=factor)
-        _add_to_keys(np.swapaxes(kept, -1, -2), gb, dv[..., columns, :])
+        _add_to_keys(np.swapaxes(kept, -1, -2), g, dv[..., columns, :])
         np.subtract(d_scores, inner, out=d_scores)
         np.multiply(d_scores, probabilities, out=d_scores)
-        _add_product(d_scores, k, target, tile is tiles[0])
+        _add_product(d_scores, k, dq, tile is tiles[0])
         _add_to_keys(np.swapaxes(d_scores, -1, -2), q, dk[..., columns, :])
-    np.multiply(target, p.scale, out=target)
+    np.multiply(dq, p.scale, out=dq)
 
 
-def _scores(p: _Problem, where: tuple[slice, slice], tile: _Tile, q: Array, shift: Array | None) -> Array:
-    """Scores of a tile, less `shift` of each row, in scratch memory."""
+def _scores(p: _Problem, where: tuple[slice, slice], tile: _Tile, q: Array) -> Array:
+    """Scores of a tile, in scratch memory."""
     k = p.k[where][..., tile.columns, :]
     shape = (*q.shape[:-1], k.shape[-2])
     scores = np.matmul(q, np.swapaxes(k, -1, -2), out=scratch("attention.scores", shape, q.dtype))
     if p.mask is not None and p.mask.dtype != np.bool_:
         np.add(scores, _cut(p.mask, where, tile), out=scores)
-    return scores if shift is None else np.subtract(scores, shift[..., None], out=scores)
+    return scores
 
 
 def _remove_masked(p: _Problem, where: tuple[slice, slice], tile: _Tile, scores: Array, value: float) -> None:
@@ -395,6 +394,11 @@ def _check(q: Array, k: Array, v: Array, dropout: float) -> None:
         raise ValueError(f"the number of query heads must be a multiple of that of key heads: {shapes}")
     if not 0 <= dropout < 1:
         raise ValueError(f"attention dropout must be in [0, 1), got {dropout}")
+
+
+def _empty_like(x: Array) -> Array:
+    """An array laid out as `x` is, so that heads which were split off a (B, T, H d) array merge again without a copy."""
+    return np.empty_like(x, order="K" if x.ndim <= 4 else "C")
 
 
 def _split_heads(x: Array, key_heads: int, lead: tuple[int, ...] | None = None) -> Array:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+
 import numpy as np
 
 from tensorlite.kernels.blocks import Array, float16_by_float32, ones, row_blocks, scratch
