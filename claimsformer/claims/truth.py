@@ -1,0 +1,42 @@
+"""The truth about planted anomalies: a table that is kept apart from the claims and that no model sees."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Final, NamedTuple
+
+import polars as pl
+
+__all__ = ["SCOPES", "TRUTH_SCHEMA", "Truth", "truth_frame"]
+
+# Where the evidence lies: on one line, within the claim, between claims, in a member's history, in a provider's.
+SCOPES: Final = ("line", "claim", "cross_claim", "history", "provider")
+
+TRUTH_SCHEMA: Final = pl.Schema(
+    {
+        "claim_id": pl.String(),
+        "type": pl.String(),
+        "field": pl.String(),  # the field that a reviewer should be shown first
+        "fields": pl.List(pl.String()),  # every field whose value is not the original's
+        "original_values": pl.List(pl.String()),  # in the order of `fields`; null where there was none
+        "severity": pl.Float64(),  # in the type's own unit: a ratio, days, kilometres
+        "scope": pl.String(),
+    }
+)
+
+
+class Truth(NamedTuple):
+    """One planted anomaly; see `TRUTH_SCHEMA` for the meaning of the fields."""
+
+    claim_id: str
+    type: str
+    field: str
+    fields: Sequence[str]
+    original_values: Sequence[str | None]
+    severity: float
+    scope: str
+
+
+def truth_frame(truths: Iterable[Truth]) -> pl.DataFrame:
+    """A table of planted anomalies with the columns of `TRUTH_SCHEMA`."""
+    return pl.DataFrame(list(truths), schema=TRUTH_SCHEMA, orient="row")
