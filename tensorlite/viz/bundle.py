@@ -1,0 +1,91 @@
+"""Gather a long stretch of ops that lie in no module of their own into groups of neighbours, so that it can be closed
+too.
+
+Neighbours in topological order make convex groups, so the collapsed picture has no cycles.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
+
+from .view import Box, Group, View
+
+_CHUNKS = 16  # groups made of one crowded level
+
+
+def bundle(view: View, limit: int) -> View:
+    """`view` with at most `limit` boxes and groups directly inside any group."""
+    groups, boxes = list(view.groups), list(view.boxes)
+    while True:
+        crowded = [(key, items) for key, items in _contents(groups, boxes).items() if len(items) > limit]
+        if not crowded:
+            return replace(view, groups=tuple(_by_depth(groups)), boxes=tuple(boxes))
+        for key, items in crowded:
+            _cut(key, items, groups, boxes)
+
+
+def _contents(groups: Sequence[Group], boxes: Sequence[Box]) -> dict[str | None, list[str]]:
+    """Keys of the boxes and groups directly inside each group, in order of their first op."""
+    parent: dict[str, str | None] = {group.key: group.parent for group in groups}
+    first: dict[str, int] = {}
+    for order, box in enumerate(boxes):
+        at = min(box.members, default=order)
+        first[box.key] = at
+        key = box.group
+        while key is not None:
+            first[key] = min(first.get(key, at), at)
+            key = parent[key]
+    content: dict[str | None, list[str]] = {}
+    for item, container in [*((box.key, box.group) for box in boxes), *parent.items()]:
+        content.setdefault(container, []).append(item)
+    return {key: sorted(items, key=lambda k: (first.get(k, -1), k)) for key, items in content.items()}
+
+
+def _cut(container: str | None, items: Sequence[str], groups: list[Group], boxes: list[Box]) -> None:
+    size = -(-len(items) // _CHUNKS)
+    home: dict[str, str] = {}
+    for start in range(0, len(items), size):
+        chunk = items[start : start + size]
+        if len(chunk) < 2:
+            continue
+        key = f"s{len(groups)}"
+        home.update(dict.fromkeys(chunk, key))
+        groups.append(
+            _stretch(key, container, [box for box in boxes if box.key in home and home[box.key] == key], len(chunk))
+        )
+    for i, box in enumerate(boxes):
+        if box.key in home:
+            boxes[i] = replace(box, group=home[box.key])
+    for i, group in enumerate(groups):
+        if group.key in home:
+            groups[i] = replace(group, parent=home[group.key])
+
+
+def _stretch(key: str, container: str | None, inside: Sequence[Box], size: int) -> Group:
+    names = Counter(box.title.split(" · ")[0] for box in inside if box.kind == "op")
+    common = ", ".join(name for name, _ in sorted(names.items(), key=lambda entry: (-entry[1], entry[0]))[:3])
+    first = min((box.members[0] for box in inside if box.members), default=0)
+    roles = Counter(box.role for box in inside if box.role)
+    role = max(sorted(roles), key=lambda r: roles[r]) if roles else "reduce"
+    title = f"{size} ops from #{first}"
+    closed = Box(key, "module", role, (f"▸ {title}", common or "modules"), container)
+    return Group(key, container, 0, key, title, common, closed)
+
+
+def _by_depth(groups: Sequence[Group]) -> list[Group]:
+    """Parents first, depths counted again."""
+    below: dict[str | None, list[Group]] = {}
+    for group in groups:
+        below.setdefault(group.parent, []).append(group)
+    out: list[Group] = []
+    level = [replace(group, depth=1, closed=replace(group.closed, group=None)) for group in below.get(None, ())]
+    while level:
+        out += level
+        level = [
+            replace(child, depth=group.depth + 1, closed=replace(child.closed, group=group.key))
+            for group in level
+            for child in below.get(group.key, ())
+        ]
+    return out
