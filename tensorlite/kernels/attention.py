@@ -46,7 +46,7 @@ def attention_definition(
         k, v = np.repeat(k, groups, -3), np.repeat(v, groups, -3)
     scores = q @ np.swapaxes(k, -1, -2) * (1 / math.sqrt(q.shape[-1]) if scale is None else scale)
     rows, columns = np.indices(scores.shape[-2:])
-    part: Array = columns <= rows + causal_offset if causal else np.ones_like(rows, np.bool_)
+    part: Array = np.asarray(columns <= rows + causal_offset) if causal else np.ones_like(rows, np.bool_)
     if mask is not None and mask.dtype == np.bool_:
         part = part & mask
     elif mask is not None:
@@ -397,7 +397,7 @@ def _check(q: Array, k: Array, v: Array, dropout: float) -> None:
 
 
 def _empty_like(x: Array) -> Array:
-    """An array laid out as `x` is, so that heads which were split off a (B, T, H d) array merge again without a copy."""
+    """An array laid out as `x` is, so that heads split off a (B, T, H d) array merge again without a copy."""
     return np.empty_like(x, order="K" if x.ndim <= 4 else "C")
 
 

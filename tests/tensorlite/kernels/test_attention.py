@@ -1,0 +1,159 @@
+import math
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tensorlite.kernels import attention as kernels
+
+from .arrays import assert_close, assert_vjp, dtypes, layouts, normal, seeds, wide
+
+lengths = st.sampled_from([(1, 1), (1, 9), (5, 3), (17, 17), (130, 140), (64, 700)])
+heads = st.sampled_from([(1, 1), (4, 4), (4, 2), (6, 1)])
+masks = st.sampled_from([None, "boolean", "keys", "additive", "very negative", "row"])
+
+
+def make_mask(kind, seed, batch, n_heads, tq, tk, dtype):
+    rng = np.random.default_rng(seed)
+    if kind == "boolean":
+        return rng.random((batch, n_heads, tq, tk)) < 0.7
+    if kind == "keys":  # padding: the same keys for every head and query
+        return rng.random((batch, 1, 1, tk)) < 0.7
+    if kind == "additive":
+        return rng.standard_normal((n_heads, tq, tk)).astype(dtype)
+    if kind == "very negative":
+        return np.where(rng.random((tq, tk)) < 0.5, 0, -np.inf).astype(dtype)
+    if kind == "row":
+        return np.arange(tq)[:, None] % 2 == np.zeros(tk)
+    return None
+
+
+@settings(max_examples=80, deadline=None)
+@given(
+    length=lengths,
+    head=heads,
+    kind=masks,
+    causal=st.booleans(),
+    offset=st.sampled_from([-2, 0, 3]),
+    scale=st.sampled_from([None, 0.3, 40.0]),
+    dtype=dtypes,
+    layout=layouts,
+    seed=seeds,
+)
+def test_equals_its_definition_and_torch(length, head, kind, causal, offset, scale, dtype, layout, seed):
+    (tq, tk), (n_heads, n_key_heads), batch, d = length, head, 2, 8
+    q, g = (normal(seed + i, (batch, n_heads, tq, d), dtype, layout) for i in (0, 1))
+    k, v = (normal(seed + i, (batch, n_key_heads, tk, d), dtype, layout) for i in (2, 3))
+    mask = make_mask(kind, seed, batch, n_heads, tq, tk, dtype)
+    out, logsumexp = kernels.attention(q, k, v, mask, causal, scale, causal_offset=offset)
+    got = kernels.attention_backward(g, q, k, v, out, logsumexp, mask, causal, scale, causal_offset=offset)
+    assert {a.dtype for a in (out, logsumexp, *got)} == {np.dtype(dtype)}
+    assert logsumexp.shape == q.shape[:-1]
+
+    expected = kernels.attention_definition(*wide(q, k, v), mask, causal, scale, causal_offset=offset)
+    factor = 10 if scale == 40 else 1  # sharp rows magnify the rounding of the scores
+    assert_close(out, expected, 4 * factor)
+
+    part = np.ones((tq, tk), bool) if not causal else np.tri(tq, tk, offset, bool)
+    added = np.where(part, 0.0, -np.inf)
+    if mask is not None:
+        added = added + (np.where(mask, 0.0, -np.inf) if mask.dtype == bool else mask.astype(np.float64))
+    empty = np.broadcast_to((added == -np.inf).all(-1), q.shape[:-1])
+    assert not out[empty].any()
+    assert np.isposinf(logsumexp[empty]).all()
+    assert not got[0][empty].any()
+
+    operands = [torch.tensor(a, requires_grad=True) for a in wide(q, k, v)]
+    tq_, tk_, tv_ = operands
+    groups = n_heads // n_key_heads
+    scores = tq_ @ tk_.repeat_interleave(groups, 1).transpose(-1, -2)
+    scores = scores * (scale or 1 / math.sqrt(d)) + torch.tensor(np.maximum(added, -1e30))
+    p = torch.softmax(scores, -1) * torch.tensor(~empty)[..., None]
+    (p @ tv_.repeat_interleave(groups, 1)).backward(torch.tensor(wide(g)[0]))
+    if dtype == np.float16:
+        factor *= 4
+    for array, operand in zip(got, operands, strict=True):
+        assert_close(array, operand.grad.numpy(), 40 * factor)
+
+
+@pytest.mark.parametrize("causal", [False, True])
+@pytest.mark.parametrize("shape", [(7, 4), (3, 7, 4), (2, 3, 7, 4), (2, 2, 3, 7, 4)])
+def test_any_number_of_leading_axes_matches_torch(shape, causal):
+    q, k, v, g = (normal(i, shape, np.float32) for i in range(4))
+    operands = [torch.tensor(a, requires_grad=True) for a in (q, k, v)]
+    expected = torch.nn.functional.scaled_dot_product_attention(*operands, is_causal=causal)
+    expected.backward(torch.tensor(g))
+    out, logsumexp = kernels.attention(q, k, v, causal=causal)
+    assert_close(out, expected.detach().numpy())
+    for array, operand in zip(
+        kernels.attention_backward(g, q, k, v, out, logsumexp, causal=causal), operands, strict=True
+    ):
+        assert_close(array, operand.grad.numpy(), 4)
+
+
+@settings(max_examples=10, deadline=None)
+@given(causal=st.booleans(), kind=st.sampled_from([None, "keys", "additive"]), seed=seeds)
+def test_gradient(causal, kind, seed):
+    q, g = normal(seed, (1, 4, 6, 3)), normal(seed + 1, (1, 4, 6, 3))
+    k, v = normal(seed + 2, (1, 2, 5, 3)), normal(seed + 3, (1, 2, 5, 3))
+    mask = make_mask(kind, seed, 1, 4, 6, 5, np.float64)
+    out, logsumexp = kernels.attention(q, k, v, mask, causal)
+    got = kernels.attention_backward(g, q, k, v, out, logsumexp, mask, causal)
+    assert_vjp(lambda *a: kernels.attention_definition(*a, mask, causal), [q, k, v], g, got)
+
+
+@pytest.mark.parametrize(("tq", "tk"), [(5, 6), (200, 1100)])
+def test_dropout_drops_the_same_probabilities_in_both_passes(tq, tk):
+    d, p, seed = 4, 0.3, 11
+    q, k, g = normal(0, (1, 2, tq, d)), normal(1, (1, 2, tk, d)), normal(2, (1, 2, tq, d))
+    v = normal(3, (1, 2, tk, d))
+    # With equal scores and values of the identity, the output is the mask itself.
+    revealed, _ = kernels.attention(
+        np.zeros_like(q), np.zeros_like(k), np.broadcast_to(np.eye(tk), (1, 2, tk, tk)), dropout=p, seed=seed
+    )
+    keep = revealed > 0
+    np.testing.assert_allclose(revealed[keep], 1 / tk / (1 - p))
+    if tq * tk > 1000:
+        assert abs(keep.mean() - (1 - p)) < 4 * math.sqrt(p * (1 - p) / keep.size)
+    out, logsumexp = kernels.attention(q, k, v, dropout=p, seed=seed)
+    assert_close(out, kernels.attention_definition(q, k, v, keep=keep, dropout=p), 10)
+    got = kernels.attention_backward(g, q, k, v, out, logsumexp, dropout=p, seed=seed)
+    assert_vjp(lambda *a: kernels.attention_definition(*a, keep=keep, dropout=p), [q, k, v], g, got)
+    assert (kernels.attention(q, k, v, dropout=p, seed=seed + 1)[0] != out).any()
+
+
+def test_masked_keys_may_hold_anything_finite():
+    q, k, v = (normal(i, (1, 1, 6, 4), np.float32) for i in range(3))
+    mask = np.array([True, True, True, True, False, False])
+    spoiled_k, spoiled_v = k.copy(), v.copy()
+    spoiled_k[..., 4:, :], spoiled_v[..., 4:, :] = 1e18, 7
+    assert_close(kernels.attention(q, spoiled_k, spoiled_v, mask)[0], kernels.attention(q, k, v, mask)[0])
+
+
+def test_no_keys_give_zero():
+    q, g = normal(0, (1, 2, 3, 4)), normal(1, (1, 2, 3, 4))
+    k = v = np.zeros((1, 2, 0, 4))
+    out, logsumexp = kernels.attention(q, k, v)
+    dq, dk, dv = kernels.attention_backward(g, q, k, v, out, logsumexp)
+    assert not out.any()
+    assert not dq.any()
+    assert dk.shape == dv.shape == k.shape
+
+
+def test_the_output_keeps_the_layout_of_its_queries():
+    """Heads split off a (B, T, H d) array merge again as a view."""
+    x = normal(0, (2, 5, 3, 4)).transpose(0, 2, 1, 3)
+    out, _ = kernels.attention(x, x, x)
+    assert out.transpose(0, 2, 1, 3).flags.c_contiguous
+
+
+def test_errors_name_the_shapes():
+    q = np.ones((1, 4, 3, 2))
+    with pytest.raises(ValueError, match="multiple"):
+        kernels.attention(q, np.ones((1, 3, 3, 2)), np.ones((1, 3, 3, 2)))
+    with pytest.raises(ValueError, match=r"k \(1, 4, 3, 5\)"):
+        kernels.attention(q, np.ones((1, 4, 3, 5)), q)
+    with pytest.raises(ValueError, match="dropout"):
+        kernels.attention(q, q, q, dropout=1.0)

@@ -1,0 +1,144 @@
+import os
+import subprocess
+import sys
+import threading
+
+import numpy as np
+import pytest
+
+from tensorlite.kernels import attention, dropout, gelu, loss, norm, optim, reduce, softmax, threads
+
+from .arrays import normal
+
+
+@pytest.fixture(autouse=True)
+def restored_setting():
+    before, blas = threads.get_num_threads(), threads.get_blas_threads()
+    yield
+    threads.set_num_threads(before)
+    threads._set_blas_threads(blas)
+
+
+def test_every_range_is_called_once_on_several_threads():
+    threads.set_num_threads(3)
+    calls, names, barrier = [], set(), threading.Barrier(3, timeout=30)
+
+    def fn(start, stop):
+        if start < 3:
+            barrier.wait()  # passes only if three threads are at work
+        calls.append((start, stop))
+        names.add(threading.current_thread().name)
+
+    ranges = [(i, i + 1) for i in range(100)]
+    threads.parallel_for(fn, ranges)
+    assert sorted(calls) == ranges
+    assert len(names) >= 3
+
+
+def test_one_thread_runs_in_the_caller_in_order():
+    threads.set_num_threads(1)
+    calls = []
+    threads.parallel_for(lambda a, b: calls.append((a, threading.current_thread())), [(i, i + 1) for i in range(5)])
+    assert calls == [(i, threading.current_thread()) for i in range(5)]
+
+
+def test_nested_loops_do_not_wait_for_each_other():
+    threads.set_num_threads(2)
+    seen = []
+    inner = [(i, i + 1) for i in range(4)]
+    threads.parallel_for(lambda a, b: threads.parallel_for(lambda c, d: seen.append((a, c)), inner), inner)
+    assert sorted(seen) == [(a, c) for a in range(4) for c in range(4)]
+
+
+@pytest.mark.parametrize("n", [1, 3])
+def test_an_exception_reaches_the_caller_and_the_next_loop_works(n):
+    threads.set_num_threads(n)
+
+    def fail(start, stop):
+        if start == 5:
+            raise KeyError("block 5")
+
+    with pytest.raises(KeyError, match="block 5"):
+        threads.parallel_for(fail, [(i, i + 1) for i in range(10)])
+    done = []
+    threads.parallel_for(lambda a, b: done.append(a), [(0, 1), (1, 2)])
+    assert sorted(done) == [0, 1]
+
+
+def test_workers_see_the_error_state_of_the_caller():
+    threads.set_num_threads(2)
+    states = []
+    with np.errstate(divide="raise"):
+        threads.parallel_for(lambda a, b: states.append(np.geterr()["divide"]), [(i, i + 1) for i in range(20)])
+    assert set(states) == {"raise"}
+
+
+def test_one_setting_governs_blas_too():
+    threads.set_num_threads(2)
+    if threads._blas() == (None, None):
+        pytest.skip("NumPy's BLAS is not an OpenBLAS that can be asked")
+    assert threads.get_blas_threads() == 2
+    with threads.single_threaded_blas():
+        assert threads.get_blas_threads() == 1
+        with threads.single_threaded_blas():
+            assert threads.get_blas_threads() == 1
+        threads.set_num_threads(1)
+        assert threads.get_blas_threads() == 1
+    assert threads.get_blas_threads() == 1
+    threads.set_num_threads(2)
+    assert threads.get_blas_threads() == 2
+
+
+def test_the_setting_refuses_nonsense():
+    with pytest.raises(ValueError, match="positive integer, got 0"):
+        threads.set_num_threads(0)
+    with pytest.raises(TypeError, match="expects an int, got float"):
+        threads.set_num_threads(2.0)
+
+
+def test_the_default_is_the_cpus_of_the_process_capped_by_the_environment():
+    code = "from tensorlite.kernels.threads import get_num_threads; print(get_num_threads())"
+    for requested, expected in (("", len(os.sched_getaffinity(0))), ("1", 1), ("many", len(os.sched_getaffinity(0)))):
+        environment = {**os.environ, "OMP_NUM_THREADS": requested}
+        result = subprocess.run(
+            [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True
+        )
+        assert int(result.stdout) == expected
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+def test_a_forked_child_has_threads_of_its_own():
+    threads.set_num_threads(2)
+    x = normal(0, (600, 300))
+    expected = softmax.softmax(x)  # the pool exists before the fork
+    child = os.fork()
+    if child == 0:
+        os._exit(0 if np.array_equal(softmax.softmax(x), expected) else 1)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+
+
+def test_results_do_not_depend_on_the_number_of_threads():
+    x, g = normal(0, (700, 300), np.float32), normal(1, (700, 300), np.float32)
+    q, k, v = (normal(i, (2, 4, 150, 8), np.float32) for i in (2, 3, 4))
+    target = np.arange(700) % 300
+
+    def everything():
+        y, mean, rstd = norm.layer_norm(x)
+        yield from (y, mean, rstd, *norm.layer_norm_backward(g, x, mean, rstd))
+        yield from (softmax.softmax(x), softmax.log_softmax(x), gelu.gelu(x), dropout.dropout(x, 0.5, 3))
+        yield from (reduce.sum(x, 0), reduce.sum(x), reduce.var(x, 1), *loss.cross_entropy(x, target))
+        out, logsumexp = attention.attention(q, k, v, causal=True, dropout=0.1, seed=5)
+        yield from (out, logsumexp)
+        yield from attention.attention_backward(q, q, k, v, out, logsumexp, causal=True, dropout=0.1, seed=5)
+        p, m, s = x.copy(), np.zeros_like(x), np.zeros_like(x)
+        optim.adam_update(p, g, m, s, step=1, lr=0.1)
+        yield p
+
+    results = []
+    for n in (1, 2, 5):
+        threads.set_num_threads(n)
+        results.append(list(everything()))
+    for several in results[1:]:
+        for a, b in zip(results[0], several, strict=True):
+            np.testing.assert_array_equal(a, b)
