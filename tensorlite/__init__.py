@@ -22,7 +22,7 @@ from .dtypes import (
     uint8,
 )
 from .ops import basic, compare, elementwise, index, linalg, reduce, shape  # noqa: F401 (fill the op table)
-from .tensor import Size, Tensor, creation, device
+from .tensor import Size, Tensor, add, creation, device, rsub, sub, subtract
 from .tensor.creation import *  # noqa: F403
 from .tensor.methods import attach
 

@@ -27,85 +27,99 @@ _FREED = (
 )
 
 
-def walk(roots: Sequence[Any], keep: bool, create_graph: bool, wanted: dict[Any, Any] | None = None) -> dict[Variable, Any]:
+def walk(roots: Sequence[Any], keep: bool, create_graph: bool, wanted: dict[Any, Any] | None = None) -> dict[Any, Any]:
     """Push cotangents from `roots`, (node or leaf, slot, cotangent) triples, back to the leaves.
 
     Returns the summed gradient of each leaf. With `wanted`, keys (node, slot) or leaf, only the paths that lead to those are walked, and
-    their gradients are stored in it.
+    the gradients of nodes among them are stored in it.
     """
-    pending: dict[Any, Any] = {}  # node or leaf -> what has flowed into it so far (a list of it, for a node with several outputs)
+    pending: dict[Any, Any] = {}  # node or leaf -> the sum of what has flowed into it (a list of sums, for a node with several outputs)
     owned: set[Any] = set()  # those of which the sum is our own array, free to be added to in place
-    heap: list[tuple[int, Node]] = []
+    heap: list[tuple[int, Node]] = []  # nodes that something has flowed into, youngest first
     useful, running = (None, None) if wanted is None else _leading_to(wanted, [r[0] for r in roots])
-
-    def send(target: Any, slot: int, g: Any) -> None:
-        """Add `g` to what has flowed into `target`."""
-        if isinstance(target, Node):
+    flows: Sequence[Any] = roots
+    while True:
+        for target, slot, g in flows:
             if useful is not None and target not in useful:
-                return
-            if target.multiple:
-                sums = pending.get(target)
-                if sums is None:
-                    sums = pending[target] = [None] * len(target.shape)
+                continue
+            found = pending.get(target)
+            if found is None:
+                if type(target) is Node:
                     heappush(heap, (-target.seq, target))
-                sums[slot] = g if sums[slot] is None else sums[slot] + g
-                return
-            if target not in pending:
-                heappush(heap, (-target.seq, target))
-        elif useful is not None and target not in useful:
-            return
-        found = pending.get(target)
-        if found is None:
-            pending[target] = g
-        elif create_graph:
-            pending[target] = found + g
-        elif target in owned:
-            np.add(found, g, out=found)
-        else:
-            pending[target] = np.asarray(found + g)
-            owned.add(target)
-
-    for node, slot, g in roots:
-        send(node, slot, g)
-    while heap:
+                    if target.multiple:
+                        g = [g if k == slot else None for k in range(len(target.shape))]
+                pending[target] = g
+            elif type(found) is list:
+                found[slot] = g if found[slot] is None else found[slot] + g
+            elif target in owned:
+                np.add(found, g, out=found)
+            elif create_graph:
+                pending[target] = found + g
+            else:
+                pending[target] = np.asarray(found + g)
+                owned.add(target)
+        if not heap:
+            return pending
+        g = found = None  # what only a receiver holds now is its own
         node = heappop(heap)[1]
         g = pending.pop(node)
-        owned.discard(node)
         if node.extras is not None:
             g = _hooks_before(node, g)
         if wanted is not None:
-            for k in range(len(node.shape) if node.multiple else 1):
-                if (node, k) in wanted:
-                    wanted[node, k] = g[k] if node.multiple else g
+            _store_wanted(wanted, node, g)
             if node not in running:  # type: ignore[operator]
+                flows = ()
                 continue
-        grads = run(node, g, create_graph)
-        if node.extras is not None:
-            grads = _hooks_after(node, g, grads)
+        flows = run(node, g, create_graph)
         if not keep and node.plan.tensor_saves:
             node.saved = None
-        slots = node.slots
-        for i, parent in enumerate(node.parents):
-            gi = grads[i]
-            if parent is not None and gi is not None:
-                send(parent, 0 if slots is None else slots[i], gi)
-        g = gi = grads = None  # drop our references: what arrived only here belongs to its receiver
-    return pending
 
 
-def run(node: Node, g: Any, create_graph: bool) -> Sequence[Any]:
-    """The gradients of one node's inputs, each with the shape and dtype of its parent."""
+def run(node: Node, g: Any, create_graph: bool) -> list[Any]:
+    """The gradients of one node's inputs, as (parent, slot, gradient) with the shape and dtype of the parent."""
     plan = node.plan
     saved = node.saved
     if saved is None:
         raise RuntimeError(_FREED)
     if node.versions is not None:
-        _check_versions(node)
+        for _, counter, version in node.versions:
+            if counter[0] != version:
+                _raise_modified(node)
+    if create_graph or plan.joint is not None or plan.op.n_outputs != 1 or node.extras is not None or mode.anomaly:
+        return _run_general(node, g, create_graph)
+    flows = []
+    slots = node.slots
+    try:
+        for i, (rule, picks) in enumerate(plan.calls):
+            parent = node.parents[i]
+            gi = g if rule is None else rule(g, *[saved[k] for k in picks]) if picks else rule(g)
+            like = parent if type(parent) is Node else parent._data
+            shape, dtype = like.shape, like.dtype
+            slot = 0
+            if slots is not None:
+                slot = slots[i]
+            if type(dtype) is tuple:  # a parent with several outputs
+                shape, dtype = shape[slot], dtype[slot]
+            if type(gi) is not np.ndarray:
+                gi = np.asarray(gi)
+            if gi.shape != shape or gi.dtype is not dtype:
+                gi = _conform(gi, shape, dtype, node)
+            flows.append((parent, slot, gi))
+    except Exception as error:
+        _explain(error, node)
+        raise
+    return flows
+
+
+def _run_general(node: Node, g: Any, create_graph: bool) -> list[Any]:
+    """`run` for everything out of the ordinary: joint rules, several outputs, hooks, anomaly mode, and recording."""
+    plan = node.plan
+    saved: Any = node.saved
     if plan.op.n_outputs != 1:
         g = _fill(node, g, create_graph)
-    if create_graph:
-        saved = unpack(node)
     try:
+        if create_graph:
+            saved = unpack(node)
         if create_graph and plan.op.definition is not None:
             raw: Sequence[Any] = _through_definition(node, g, saved)
         elif plan.joint is not None:
@@ -113,34 +127,35 @@ def run(node: Node, g: Any, create_graph: bool) -> Sequence[Any]:
             raw = plan.joint.rule(g, needs, *[saved[k] for k in plan.joint.picks])
         else:
             raw = [s.rule(g, *[saved[k] for k in s.picks]) for s in plan.steps]
+        grads = [None if p is None or gi is None else _like(i, p, gi, node, create_graph) for i, (p, gi) in enumerate(zip(node.parents, raw, strict=False))]
     except Exception as error:
         _explain(error, node)
         raise
-    result = []
-    slots = node.slots
-    for i, parent in enumerate(node.parents):
-        gi = raw[i]
-        if parent is None or gi is None:
-            result.append(None)
-            continue
-        if isinstance(parent, Node):
-            shape, dtype = parent.shape, parent.dtype
-            if parent.plan.op.n_outputs != 1:
-                k = 0 if slots is None else slots[i]
-                shape, dtype = shape[k], dtype[k]
-        else:
-            shape, dtype = parent._data.shape, parent._data.dtype
-        if create_graph:
-            result.append(_conform_tensor(gi, shape, dtype, node))
-            continue
-        if type(gi) is not np.ndarray:
-            gi = np.asarray(gi)
-        if gi.shape != shape or gi.dtype is not dtype:
-            gi = _conform(gi, shape, dtype, node)
-        result.append(gi)
     if mode.anomaly and mode.check_nan:
-        _check_nan(node, result)
-    return result
+        _check_nan(node, grads)
+    if node.extras is not None:
+        grads = list(_hooks_after(node, g, grads))
+    slots = node.slots or (0,) * len(node.parents)
+    return [(p, k, gi) for p, k, gi in zip(node.parents, slots, grads, strict=True) if p is not None and gi is not None]
+
+
+def _like(i: int, parent: Any, gi: Any, node: Node, create_graph: bool) -> Any:
+    """A rule's result with the shape and dtype of the parent it is for."""
+    like = parent if type(parent) is Node else parent._data
+    shape, dtype = like.shape, like.dtype
+    if type(parent) is Node and parent.multiple:
+        slot = 0 if node.slots is None else node.slots[i]
+        shape, dtype = shape[slot], dtype[slot]
+    if create_graph:
+        return _conform_tensor(gi, shape, dtype, node)
+    gi = np.asarray(gi)
+    return gi if gi.shape == shape and gi.dtype == dtype else _conform(gi, shape, dtype, node)
+
+
+def _store_wanted(wanted: dict[Any, Any], node: Node, g: Any) -> None:
+    for k in range(len(node.shape) if node.multiple else 1):
+        if (node, k) in wanted:
+            wanted[node, k] = g[k] if node.multiple else g
 
 
 # -- entry points -----------------------------------------------------------------------------------------------------
@@ -354,8 +369,8 @@ def _through_definition(node: Node, g: Any, saved: tuple[Any, ...]) -> Sequence[
     return [next(grads) if needed else None for needed in node.plan.needs]
 
 
-def _check_versions(node: Node) -> None:
-    for i, counter, version in node.versions:
+def _raise_modified(node: Node) -> None:
+    for i, counter, version in node.versions or ():
         if counter[0] != version:
             assert node.saved is not None
             data = node.saved[i]

@@ -20,7 +20,7 @@ from ..ops.table import Op, Plan
 Hook = Callable[[Any], Any]
 Shape = tuple[int, ...]
 
-_ticket = itertools.count().__next__
+next_ticket = itertools.count().__next__
 _new = object.__new__
 
 
@@ -162,7 +162,7 @@ def make_node(plan: Plan, parents: tuple[Any, ...], slots: tuple[int, ...] | Non
     node.versions = versions
     node.shape = shape
     node.dtype = dtype
-    node.seq = _ticket()
+    node.seq = next_ticket()
     node.extras = None
     return node
 

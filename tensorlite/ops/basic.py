@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from .analytic import conj
-from .table import op
+from .table import op, unchanged
 
 # -- for the engine ---------------------------------------------------------------------------------------------------
 
@@ -20,7 +20,7 @@ def cast(x: Any, dtype: Any) -> Any:
     return x.astype(dtype)
 
 
-cast.grad(x=lambda g: g)  # the engine casts every gradient to the dtype of its input
+cast.grad(x=unchanged)  # the engine casts every gradient to the dtype of its input
 
 
 @op(namespaces=("torch", "Tensor"), name="sum_to_size")
@@ -48,35 +48,24 @@ def _accumulator(x: Any) -> Any:
 # g is the cotangent of the result; gradients of broadcast inputs are summed back by the engine.
 
 
-def _scaled(g: Any, alpha: Any) -> Any:
-    return g if alpha == 1 else g * alpha
+@op(promote="arith", broadcasts=True, inplace=True, numpy=np.add, namespaces=())
+def add(x: Any, y: Any) -> Any:
+    """`x + y`, broadcast."""
+    return x + y
 
 
-@op(promote="arith", broadcasts=True, inplace=True, numpy=np.add)
-def add(x: Any, y: Any, alpha: Any = 1) -> Any:
-    """`x + alpha * y`, broadcast."""
-    return x + y if alpha == 1 else x + y * _like(alpha, y)
+add.grad(x=unchanged, y=unchanged)
 
 
-add.grad(x=lambda g: g, y=_scaled)
-
-
-@op(promote="arith", broadcasts=True, inplace=True, numpy=np.subtract)
-def sub(x: Any, y: Any, alpha: Any = 1) -> Any:
-    """`x - alpha * y`, broadcast. Raises RuntimeError for booleans, as torch does: use `logical_xor` or `~`."""
+@op(promote="arith", broadcasts=True, inplace=True, numpy=np.subtract, namespaces=())
+def sub(x: Any, y: Any) -> Any:
+    """`x - y`, broadcast. Raises RuntimeError for booleans, as torch does: use `logical_xor` or `~`."""
     if getattr(x, "dtype", None) == np.bool_ and getattr(y, "dtype", np.bool_) == np.bool_:
         raise RuntimeError("Subtraction, the `-` operator, with two bool tensors is not supported. Use the `^` or `logical_xor()` operator instead.")
-    return x - y if alpha == 1 else x - y * _like(alpha, y)
+    return x - y
 
 
-sub.grad(x=lambda g: g, y=lambda g, alpha: -g if alpha == 1 else g * -alpha)
-
-
-def _like(alpha: Any, y: Any) -> Any:
-    """`alpha` as a Python number that does not widen `y`."""
-    if getattr(y, "dtype", np.dtype(float)).kind in "biu" and isinstance(alpha, float) and not alpha.is_integer():
-        raise RuntimeError("For integral input tensors, argument alpha must not be a floating point number.")
-    return int(alpha) if getattr(y, "dtype", np.dtype(float)).kind in "iu" and isinstance(alpha, float) else alpha
+sub.grad(x=unchanged, y=lambda g: -g)
 
 
 @op(promote="arith", broadcasts=True, inplace=True, numpy=np.multiply)

@@ -41,6 +41,11 @@ class Sample(NamedTuple):
     kwargs: dict[str, Any] = {}
 
 
+def unchanged(g: Any) -> Any:
+    """The rule of an input whose gradient is the cotangent itself."""
+    return g
+
+
 class Step(NamedTuple):
     """One rule of a plan: the input it serves, the rule, and which saved values it takes."""
 
@@ -62,7 +67,7 @@ class Plan:
         origins: for each save, the index of the parent it belongs to, or -1; -2 for the output.
     """
 
-    __slots__ = ("joint", "needs", "op", "origins", "positions", "saves", "steps", "tensor_saves")
+    __slots__ = ("calls", "joint", "needs", "op", "origins", "positions", "saves", "steps", "tensor_saves")
 
     def __init__(self, op: Op, mask: int) -> None:
         self.op = op
@@ -82,6 +87,8 @@ class Plan:
         else:
             self.positions = tuple(needed)
             self.steps = tuple(Step(i, op.rules[op.params[i]], pick(op.rules[op.params[i]], 1)) for i in needed)
+        #: (rule, saved values it takes) as the engine runs them; a rule that hands the cotangent on unchanged is None
+        self.calls = tuple((None if s.rule is unchanged else s.rule, s.picks) for s in self.steps)
         self.needs = tuple(bool(mask >> i & 1) for i in self.positions)
         self.saves = tuple(op.locate(name) for name in names)
         n = len(op.params)

@@ -6,6 +6,7 @@ table by `methods.attach`.
 
 from __future__ import annotations
 
+import operator
 import weakref
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
@@ -13,10 +14,10 @@ from typing import Any
 import numpy as np
 
 from ..autograd import engine
-from ..autograd.graph import Node, RemovableHandle, Variable, make_node, register_hook, wrap
+from ..autograd.graph import Node, RemovableHandle, Variable, next_ticket, register_hook, wrap
 from ..autograd.inplace import apply_inplace
 from ..autograd.mode import mode
-from ..autograd.record import apply, grad_fn, observers, refresh
+from ..autograd.record import apply, grad_fn, observers, record, refresh
 from ..dtypes import F32, F64, dtype, from_numpy_dtype, to_numpy_dtype
 from ..ops import basic, compare, index, linalg
 from ..ops.basic import cast
@@ -316,39 +317,11 @@ def _index_item(k: Any) -> Any:
     return k
 
 
-def _fast_binary(op: Op, swap: bool = False) -> Callable[[Tensor, Any], Any]:
-    """An operator whose common case, two float tensors of one dtype or a float tensor and a number, skips the general path."""
-    plan_cache: dict[int, Any] = {}
-    quiet = op.quiet  # needs the floating-point warnings off, which the general path sees to
+def _operator(op: Op, swap: bool = False) -> Callable[[Tensor, Any], Any]:
+    """A binary operator in its general form."""
 
     def method(self: Tensor, other: Any) -> Any:
-        a = self._data
-        kind = a.dtype
-        if (kind is F32 or kind is F64) and self._base is None and not quiet:
-            if isinstance(other, Tensor):
-                b = other._data
-                if b.dtype is kind and other._base is None:
-                    left, right = (other, self) if swap else (self, other)
-                    try:
-                        out = op.forward(b, a) if swap else op.forward(a, b)
-                    except ValueError:
-                        return apply(op, (left, right), {})
-                    if type(out) is not np.ndarray:
-                        out = np.asarray(out)
-                    t = wrap(out)
-                    if mode.grad:
-                        mask = (1 if left._rg else 0) | (2 if right._rg else 0)
-                        if mask:
-                            return _fast_record(op, mask, left, right, t, plan_cache)
-                    elif mode.inference:
-                        t._inference = True
-                    if observers:
-                        for observer in observers:
-                            observer(op, (left, right), t)
-                    return t
-        elif other is None or isinstance(other, str):
-            return NotImplemented
-        if not isinstance(other, Tensor | int | float | complex | np.ndarray | np.generic):
+        if not isinstance(other, _OPERANDS):
             return NotImplemented
         return apply(op, (other, self) if swap else (self, other))
 
@@ -357,49 +330,89 @@ def _fast_binary(op: Op, swap: bool = False) -> Callable[[Tensor, Any], Any]:
     return method
 
 
-def _fast_record(op: Op, mask: int, left: Tensor, right: Tensor, t: Any, plans: dict[int, Any]) -> Any:
-    """`record` for two tensors and one result."""
-    if mode.anomaly or left._inference or right._inference or left._out or right._out:
-        from ..autograd.record import record
+_OPERANDS = (Tensor, int, float, complex, np.ndarray, np.generic)
+_new = object.__new__
 
-        args = (left, right, *op.defaults)
-        return record(op, mask, args, [left._data, right._data, *op.defaults], t._data, None)
-    found = plans.get(mask)
-    if found is None:
-        plan = op.plan(mask)
-        sources = tuple((s if isinstance(s, int) else s[0], isinstance(s, tuple)) for s in plan.saves)
-        found = plans[mask] = (plan, sources)
-    plan, sources = found
-    if mask == 3:
-        parents: tuple[Any, ...] = (left if left._node is None else left._node, right if right._node is None else right._node)
-    elif mask == 1:
-        parents = (left if left._node is None else left._node,)
-    else:
-        parents = (right if right._node is None else right._node,)
-    saved: tuple[Any, ...] = ()
-    versions: Any = None
-    if sources:
-        values = []
-        versions = []
-        for i, (s, shape_only) in enumerate(sources):
-            if s > 1:
-                values.append(op.defaults[s - 2])
-                continue
-            v = left if s == 0 else right
-            if shape_only:
-                values.append(v._data.shape)
-                continue
-            values.append(v._data)
-            counter = v._vc or v.counter()
-            versions.append((i, counter, counter[0]))
-        saved = tuple(values)
-    out = t._data
-    t._node = make_node(plan, parents, None, saved, versions, out.shape, out.dtype)
-    t._rg = True
-    if observers:
-        for observer in observers:
-            observer(op, (left, right), t)
-    return t
+
+def _fast_operator(op: Op, compute: Callable[[Any, Any], Any]) -> Callable[[Tensor, Any], Any]:
+    """An operator whose most common case, two float tensors of one dtype, is written out for speed; all else takes the general path.
+
+    What is written out is `apply` for this case: nothing to bind, nothing to promote, no view to bring up to date.
+    """
+    rest = op.defaults
+    fast_plans: list[Any] = [None] * 4
+
+    def method(self: Tensor, other: Any) -> Any:
+        if not isinstance(other, Tensor):
+            return apply(op, (self, other)) if isinstance(other, _OPERANDS) else NotImplemented
+        a, b = self._data, other._data
+        kind = a.dtype
+        if kind is not b.dtype or not (kind is F32 or kind is F64) or self._base is not None or other._base is not None or observers:
+            return apply(op, (self, other))
+        try:
+            out = compute(a, b)
+        except ValueError:
+            return apply(op, (self, other))  # raises, in torch's words
+        if type(out) is not np.ndarray:
+            out = np.asarray(out)
+        t = _new(Tensor)
+        t._data = out
+        if not mode.grad:
+            t._inference = mode.inference
+            return t
+        mask = 1 if self._rg else 0
+        if other._rg:
+            mask += 2
+        if not mask:
+            return t
+        if mode.anomaly or self._inference or other._inference or self._out or other._out:
+            return record(op, mask, (self, other, *rest), [a, b, *rest], out, None)
+        found = fast_plans[mask]
+        if found is None:
+            plan = op.plan(mask)
+            found = fast_plans[mask] = (plan, tuple(s if isinstance(s, int) else s[0] - 2 for s in plan.saves))
+        plan, saves = found
+        left = self if self._node is None else self._node
+        right = other if other._node is None else other._node
+        node = _new(Node)
+        node.plan = plan
+        node.parents = (left, right) if mask == 3 else (left,) if mask == 1 else (right,)
+        node.slots = None
+        node.versions = None
+        if saves:
+            _fast_save(node, saves, self, other, rest)
+        else:
+            node.saved = ()
+        node.shape = out.shape
+        node.dtype = out.dtype
+        node.seq = next_ticket()
+        node.extras = None
+        t._rg = True
+        t._node = node
+        return t
+
+    method.__name__ = f"__{op.name}__"
+    method.__doc__ = op.__doc__
+    return method
+
+
+def _fast_save(node: Node, saves: tuple[int, ...], left: Tensor, right: Tensor, rest: tuple[Any, ...]) -> None:
+    """Fill `saved` and `versions`: sources 0 and 1 are the operands, -2 and -1 their shapes, more are the defaults."""
+    values: list[Any] = []
+    versions: list[tuple[int, list[int], int]] = []
+    for i, s in enumerate(saves):
+        if s > 1:
+            values.append(rest[s - 2])
+            continue
+        v = left if s in (0, -2) else right
+        if s < 0:
+            values.append(v._data.shape)
+            continue
+        values.append(v._data)
+        counter = v._vc or v.counter()
+        versions.append((i, counter, counter[0]))
+    node.saved = tuple(values)
+    node.versions = versions or None
 
 
 def _inplace_operator(op: Op) -> Callable[[Tensor, Any], Tensor]:
@@ -412,15 +425,17 @@ def _inplace_operator(op: Op) -> Callable[[Tensor, Any], Tensor]:
 
 
 for _name, _op in {"add": basic.add, "sub": basic.sub, "mul": basic.mul, "truediv": basic.div, "pow": basic.pow, "matmul": linalg.matmul}.items():
-    setattr(Tensor, f"__{_name}__", _fast_binary(_op))
-    setattr(Tensor, f"__r{_name}__", _fast_binary(_op, swap=True))
+    setattr(Tensor, f"__{_name}__", _operator(_op))
+    setattr(Tensor, f"__r{_name}__", _operator(_op, swap=True))
     setattr(Tensor, f"__i{_name}__", _inplace_operator(_op))
+for _op, _compute in ((basic.add, operator.add), (basic.sub, operator.sub), (basic.mul, operator.mul), (linalg.matmul, operator.matmul)):
+    setattr(Tensor, f"__{_op.name}__", _fast_operator(_op, _compute))
 for _name, _op in {"eq": compare.eq, "ne": compare.ne, "lt": compare.lt, "le": compare.le, "gt": compare.gt, "ge": compare.ge,
                    "and": compare.bitwise_and, "or": compare.bitwise_or, "xor": compare.bitwise_xor,
                    "lshift": compare.bitwise_left_shift, "rshift": compare.bitwise_right_shift}.items():  # fmt: skip
-    setattr(Tensor, f"__{_name}__", _fast_binary(_op))
+    setattr(Tensor, f"__{_name}__", _operator(_op))
 for _name in ("and", "or", "xor"):
-    setattr(Tensor, f"__r{_name}__", _fast_binary(OPS[f"bitwise_{_name}"], swap=True))
+    setattr(Tensor, f"__r{_name}__", _operator(OPS[f"bitwise_{_name}"], swap=True))
     setattr(Tensor, f"__i{_name}__", _inplace_operator(OPS[f"bitwise_{_name}"]))
 Tensor.__invert__ = lambda self: apply(compare.bitwise_not, (self,))  # type: ignore[attr-defined]
 Tensor.__abs__ = lambda self: apply(OPS["abs"], (self,))  # type: ignore[attr-defined]
