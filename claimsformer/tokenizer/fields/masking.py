@@ -30,15 +30,17 @@ def _hiding_matrix(tokenizer: FieldTokenizer) -> Bools:
 def closure(tokenizer: FieldTokenizer, batch: ClaimBatch, chosen: Bools) -> Bools:
     """All tokens to hide when `chosen` (B, T) are: themselves, their fields' mask groups and what those fields hide.
 
-    A rank of a list hides itself alone; the other ranks of its field stay.
+    Between two fields with ranks only the same rank is hidden (the charge and the charge ratio of line 3).
     """
-    matrix = _hiding_matrix(tokenizer)
-    others = matrix & ~np.eye(tokenizer.field_size, dtype=np.bool_)
-    counts = np.zeros((len(batch), tokenizer.field_size), dtype=np.int64)
+    others = (_hiding_matrix(tokenizer) & ~np.eye(tokenizer.field_size, dtype=np.bool_)).astype(np.float32)
+    ranks = tokenizer.position_size
+    seen = np.zeros((len(batch), ranks, tokenizer.field_size), dtype=np.float32)
     rows = np.broadcast_to(np.arange(len(batch))[:, None], batch.shape)
-    np.add.at(counts, (rows[chosen], batch.field_ids[chosen]), 1)
-    hidden_fields = (counts > 0) @ others
-    hidden: Bools = chosen | np.take_along_axis(hidden_fields, batch.field_ids.astype(np.int64), axis=1)
+    seen[rows[chosen], batch.position_ids[chosen], batch.field_ids[chosen]] = 1
+    reach = seen + seen[:, :1]  # a field without ranks reaches every rank
+    reach[:, 0] = seen.sum(axis=1)  # and is reached from every rank
+    hidden_fields = (reach @ others) > 0
+    hidden: Bools = chosen | hidden_fields[rows, batch.position_ids, batch.field_ids]
     return hidden & batch.mask
 
 

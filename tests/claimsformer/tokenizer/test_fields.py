@@ -334,3 +334,20 @@ def test_synpuf_claims() -> None:
     np.testing.assert_array_equal(same, raw["drg"].is_in(frequent).to_numpy())
     short = raw["util"] < 20  # longer stays are beyond the clipped z-score
     np.testing.assert_allclose(decoded["util"].filter(short), raw["util"].filter(short), atol=1e-4)
+
+
+def test_hiding_one_rank_hides_the_same_rank_and_the_total() -> None:
+    fields = (
+        FieldSpec("total", "money", mask_group="money"),
+        FieldSpec("line", "money", columns=("line1", "line2"), mask_group="money"),
+        FieldSpec("ratio", "ratio", columns=("line1", "line2"), by="code{rank}", mask_group="money"),
+    )
+    names = ("total", "line1", "line2", "code1", "code2")
+    frame = pl.DataFrame({name: [1.0, 2.0, 3.0] for name in names})
+    tokenizer = FieldTokenizer(ClaimSpec("lines", fields)).fit(frame)
+    batch = tokenizer.encode(frame)
+    # Order of tokens: [CLS] total line1 line2 ratio1 ratio2.
+    second = closure(tokenizer, batch, choose_field(tokenizer, batch, "line", rank=2))
+    assert second[0].tolist() == [False, True, False, True, False, True]
+    total = closure(tokenizer, batch, choose_field(tokenizer, batch, "total"))
+    assert total[0].tolist() == [False, True, True, True, True, True]

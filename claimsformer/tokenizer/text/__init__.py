@@ -1,0 +1,30 @@
+"""Text to ids and back: medical units and byte-level BPE of our own, and the tokenizers of GPT-2, Llama 3, SmolLM2
+and BERT.
+
+tokenizer = TextTokenizer.train(texts, vocab_size=8_000)
+tokenizer("E11.9, metformin 500 mg twice daily")["input_ids"]
+tokenizer.save_pretrained("model")
+gpt2 = TextTokenizer.from_pretrained("folder/with/vocab.json/and/merges.txt")
+"""
+
+from claimsformer.tokenizer.text.coverage import Coverage, measure_coverage
+from claimsformer.tokenizer.text.drugs import DEFAULT_DRUGS
+from claimsformer.tokenizer.text.encoding import BatchEncoding
+from claimsformer.tokenizer.text.medical import MedicalSplitter, Piece, Unit
+from claimsformer.tokenizer.text.parallel import ParallelEncoder
+from claimsformer.tokenizer.text.patterns import GPT2_SPLIT, SplitPattern
+from claimsformer.tokenizer.text.tokenizer import TextTokenizer
+
+__all__ = [
+    "TextTokenizer",
+    "BatchEncoding",
+    "Coverage",
+    "measure_coverage",
+    "MedicalSplitter",
+    "Piece",
+    "Unit",
+    "DEFAULT_DRUGS",
+    "ParallelEncoder",
+    "GPT2_SPLIT",
+    "SplitPattern",
+]
