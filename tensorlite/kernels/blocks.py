@@ -5,7 +5,8 @@ from __future__ import annotations
 import functools
 import math
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, ParamSpec, TypeVar, cast
 
 import numpy as np
@@ -87,6 +88,30 @@ def _ones(n: int, dtype: np.dtype[Any]) -> Array:
 
 
 WRITTEN = ("out", "preactivation")
+
+
+def constants(dtype: DTypeLike, *values: float) -> list[Array]:
+    """0-d arrays: a ufunc takes one in half the time that it needs to convert a Python float on each call."""
+    return [np.asarray(value, dtype) for value in values]
+
+
+@contextmanager
+def rows_unbuffered(columns: int) -> Iterator[None]:
+    """Spare ufuncs on (rows, columns) the copy of a broadcast operand into their buffer, which costs as much as the
+    work.
+
+    NumPy makes that copy while a row fits the buffer (8,192 elements); with a smaller buffer it starts its loop anew
+    for each row, at 35 ns. Measured for x − mean[:, None]: 0.20 against 0.10 ns an element at 2,000 columns, equal at
+    256.
+    """
+    if columns < 1024:
+        yield
+        return
+    before = np.setbufsize(16)
+    try:
+        yield
+    finally:
+        np.setbufsize(before)
 
 
 def float16_by_float32(kernel: Callable[P, R]) -> Callable[P, R]:

@@ -13,12 +13,16 @@ from tensorlite.kernels.blocks import (
     float16_by_float32,
     ones,
     row_blocks,
+    rows_unbuffered,
     scratch,
 )
-from tensorlite.kernels.softmax import log_softmax_definition
+from tensorlite.kernels.softmax import log_softmax_definition, sums_are_safe
 from tensorlite.kernels.threads import parallel_for
 
 Reduction = Literal["none", "mean", "sum"]
+
+# Below it exp(x) · exp(−logsumexp) neither overflows nor loses a probability above 1e-29.
+LARGEST_UNSHIFTED_LOGSUMEXP = 20.0
 
 
 def cross_entropy_definition(
@@ -68,23 +72,31 @@ def cross_entropy(
 
     def block(start: int, stop: int) -> None:
         x = logits[start:stop]
-        top = np.maximum.reduce(x, axis=1)
-        shifted = np.subtract(x, top[:, None], out=scratch("cross_entropy", x.shape, x.dtype))
         hit = index[start:stop]
-        picked = shifted[np.arange(stop - start), hit]
-        smooth = shifted @ each_weight if label_smoothing else None
-        log_total = np.log(np.exp(shifted, out=shifted) @ vector)
+        picked = x[np.arange(stop - start), hit].astype(np.float64)
+        shifted = scratch("cross_entropy", x.shape, x.dtype)
+        total = np.exp(x, out=shifted) @ vector
+        top: Array | float = 0.0
+        if sums_are_safe(total):
+            smooth = x @ each_weight if label_smoothing else None
+        else:
+            top = np.maximum.reduce(x, axis=1)
+            np.subtract(x, top[:, None], out=shifted)
+            picked -= top
+            smooth = shifted @ each_weight if label_smoothing else None
+            total = np.exp(shifted, out=shifted) @ vector
+        log_total = np.log(total, dtype=np.float64)
         loss = log_total - picked
         if w is not None:
             loss *= w[hit]
         if smooth is not None:
             loss *= 1 - label_smoothing
-            loss += (log_total * each_weight.sum() - smooth) * logits.dtype.type(label_smoothing / classes)
+            loss += (log_total * each_weight.sum() - smooth) * (label_smoothing / classes)
         losses[start:stop] = loss
-        np.add(top, log_total, out=logsumexp[start:stop])
+        logsumexp[start:stop] = top + log_total
 
     if logits.size:
-        with np.errstate(invalid="ignore", divide="ignore"):
+        with np.errstate(invalid="ignore", divide="ignore", over="ignore"), rows_unbuffered(classes):
             parallel_for(block, row_blocks(rows, classes))
     if kept is not None:
         losses[~kept] = 0
@@ -125,9 +137,13 @@ def cross_entropy_backward(
     result = destination(out, logits.shape, logits.dtype)
 
     def block(start: int, stop: int) -> None:
-        d = np.subtract(logits[start:stop], logsumexp[start:stop, None], out=result[start:stop])
-        np.exp(d, out=d)
-        np.multiply(d, row_scale[start:stop, None], out=d)
+        x, lse, d, scaled = (a[start:stop] for a in (logits, logsumexp, result, row_scale))
+        if np.all(np.abs(lse) <= LARGEST_UNSHIFTED_LOGSUMEXP):
+            np.exp(x, out=d)
+            scaled = scaled * np.exp(-lse)
+        else:
+            np.exp(np.subtract(x, lse[:, None], out=d), out=d)
+        np.multiply(d, scaled[:, None], out=d)
         if label_smoothing:
             each = smooth[start:stop, None]
             np.subtract(d, each if w is None else each * w, out=d)
@@ -136,7 +152,7 @@ def cross_entropy_backward(
             d[~kept[start:stop]] = 0
 
     if logits.size:
-        with np.errstate(invalid="ignore"):
+        with np.errstate(invalid="ignore"), rows_unbuffered(classes):
             parallel_for(block, row_blocks(rows, classes))
     return delivered(result, out)
 

@@ -10,11 +10,12 @@ from collections.abc import Callable
 
 import numpy as np
 
-from tensorlite.kernels.blocks import Array, scratch
+from tensorlite.kernels.blocks import Array, constants, scratch
 from tensorlite.kernels.threads import parallel_for
 
-# Elements of one block: five arrays and two scratch buffers of 64 KiB fit the L2 cache.
-OPTIM_BLOCK_ELEMENTS = 16 * 1024
+# Elements of one block: four arrays and a scratch buffer of 128 KiB fit the L2 cache; a block half as long takes 10 %
+# more, for the start of each ufunc.
+OPTIM_BLOCK_ELEMENTS = 32 * 1024
 
 
 def sgd_definition(
@@ -108,20 +109,22 @@ def adam_update(
     step_size = lr / (1 - beta1**step)
     # √v / √(1 − β₂ᵗ) + ε with the root folded into the step: (√v + ε r) / r, r = √(1 − β₂ᵗ).
     root = math.sqrt(1 - beta2**step)
-    step_size, eps_scaled = step_size * root, eps * root
+    b1, c1, b2, c2, eps_scaled, step_scaled, kept = constants(
+        param.dtype, beta1, 1 - beta1, beta2, 1 - beta2, eps * root, step_size * root, 1 - lr * weight_decay
+    )
 
     def block(p: Array, g: Array, m: Array, v: Array, *largest: Array) -> None:
-        d, t = scratch("optim.a", p.shape, p.dtype), scratch("optim.b", p.shape, p.dtype)
+        t = scratch("optim.a", p.shape, p.dtype)
         if decoupled and weight_decay:
-            np.multiply(p, 1 - lr * weight_decay, out=p)
+            np.multiply(p, kept, out=p)
         if grad_scale != 1 or (weight_decay and not decoupled):
-            _effective_gradient(p, g, 0.0 if decoupled else weight_decay, grad_scale, d)
-            g = d
-        np.multiply(m, beta1, out=m)
-        np.add(m, np.multiply(g, 1 - beta1, out=t), out=m)
+            given, g = g, scratch("optim.b", p.shape, p.dtype)
+            _effective_gradient(p, given, 0.0 if decoupled else weight_decay, grad_scale, g)
+        np.multiply(m, b1, out=m)
+        np.add(m, np.multiply(g, c1, out=t), out=m)
         np.multiply(g, g, out=t)
-        np.multiply(t, 1 - beta2, out=t)
-        np.multiply(v, beta2, out=v)
+        np.multiply(t, c2, out=t)
+        np.multiply(v, b2, out=v)
         np.add(v, t, out=v)
         second = v
         if largest:
@@ -129,7 +132,7 @@ def adam_update(
         np.sqrt(second, out=t)
         np.add(t, eps_scaled, out=t)
         np.divide(m, t, out=t)
-        np.multiply(t, step_size, out=t)
+        np.multiply(t, step_scaled, out=t)
         np.subtract(p, t, out=p)
 
     _over_blocks(block, param, grad, exp_avg, exp_avg_sq, *(() if max_exp_avg_sq is None else (max_exp_avg_sq,)))

@@ -82,7 +82,9 @@ def bf16_matmul(x: Array, stored: Array, *, out: Array | None = None) -> Array:
     """x (..., C) times the transpose of a bfloat16 weight (R, C): (..., R) in float32."""
 
     def widen(start: int, stop: int, block: Array) -> None:
-        np.left_shift(stored[start:stop], np.uint32(16), out=block.view(np.uint32), dtype=np.uint32)
+        bits = block.view(np.uint32)
+        np.copyto(bits, stored[start:stop])  # then in place: a shift that casts goes through NumPy's buffer
+        np.left_shift(bits, np.uint32(16), out=bits)
 
     return _matmul_widened(x, stored.shape, widen, out)
 

@@ -13,15 +13,15 @@ from tensorlite.kernels.blocks import (
     ones,
     row_blocks,
     rows_contiguous,
+    rows_unbuffered,
     scratch,
 )
 from tensorlite.kernels.threads import parallel_for
 
-# exp(60) times a million columns is far from overflow in float32, so below it no maximum need be subtracted: a row
-# maximum costs as much as exp itself on rows of 64 to 256 columns, the maximum of a whole block a tenth of that.
-LARGEST_UNSHIFTED = 60.0
-# A sum of exponentials above this keeps every entry that matters to float32 well above the subnormal range.
+# Where the sum of a row's exponentials lies between these, no maximum need be subtracted: nothing overflowed, and every
+# entry that matters is far above the subnormal range. A row maximum costs as much as exp on rows of 64 to 256 columns.
 SMALLEST_UNSHIFTED_SUM = 1e-3
+LARGEST_UNSHIFTED_SUM = 1e30
 
 
 def softmax_definition(x: Array, axis: int = -1) -> Array:
@@ -58,7 +58,7 @@ def softmax(x: Array, axis: int = -1, *, out: Array | None = None) -> Array:
         exponentials(source[start:stop], target[start:stop])
 
     if x.size:
-        with np.errstate(invalid="ignore"):
+        with np.errstate(invalid="ignore", over="ignore"), rows_unbuffered(source.shape[1]):
             parallel_for(block, row_blocks(*source.shape))
     return delivered(result, out)
 
@@ -66,16 +66,18 @@ def softmax(x: Array, axis: int = -1, *, out: Array | None = None) -> Array:
 def exponentials(x: Array, out: Array) -> None:
     """Write the softmax of a block of rows into `out`."""
     vector = ones(x.shape[1], x.dtype)
-    if np.maximum.reduce(x, axis=None) <= LARGEST_UNSHIFTED:  # False for NaN
-        np.exp(x, out=out)
-        total = out @ vector
-        if np.minimum.reduce(total) >= SMALLEST_UNSHIFTED_SUM:
-            np.divide(1, total, out=total)
-            np.multiply(out, total[:, None], out=out)
-            return
+    total = np.exp(x, out=out) @ vector
+    if sums_are_safe(total):
+        np.multiply(out, np.divide(1, total, out=total)[:, None], out=out)
+        return
     np.subtract(x, np.maximum.reduce(x, axis=1)[:, None], out=out)
     np.exp(out, out=out)
     np.divide(out, (out @ vector)[:, None], out=out)
+
+
+def sums_are_safe(total: Array) -> bool:
+    """Whether exponentials that add up to these may stand without their maximum subtracted; False for NaN."""
+    return bool(np.all((total >= SMALLEST_UNSHIFTED_SUM) & (total <= LARGEST_UNSHIFTED_SUM)))
 
 
 @float16_by_float32
@@ -92,7 +94,7 @@ def softmax_backward(g: Array, y: Array, axis: int = -1, *, out: Array | None = 
         centred = np.subtract(gb, inner[:, None], out=scratch("softmax", db.shape, db.dtype))
         np.multiply(centred, yb, out=db)
 
-    if y.size:
+    with rows_unbuffered(output.shape[1]):
         parallel_for(block, row_blocks(*output.shape))
     return delivered(result, out)
 
@@ -113,7 +115,7 @@ def log_softmax(x: Array, axis: int = -1, *, out: Array | None = None) -> Array:
         np.subtract(yb, np.log(total, out=total)[:, None], out=yb)
 
     if x.size:
-        with np.errstate(invalid="ignore"):
+        with np.errstate(invalid="ignore", over="ignore"), rows_unbuffered(source.shape[1]):
             parallel_for(block, row_blocks(*source.shape))
     return delivered(result, out)
 
@@ -133,7 +135,7 @@ def log_softmax_backward(g: Array, y: Array, axis: int = -1, *, out: Array | Non
         np.multiply(probabilities, (gb @ vector)[:, None], out=probabilities)
         np.subtract(gb, probabilities, out=db)
 
-    if y.size:
+    with rows_unbuffered(output.shape[1]):
         parallel_for(block, row_blocks(*output.shape))
     return delivered(result, out)
 
