@@ -156,9 +156,12 @@ _STEPS: dict[str, list[Step]] = {
 }
 
 
-def _steps(name: str, day_first: bool) -> list[Step]:
-    steps: list[Step] = [("outer blanks removed", _trim), ("word for missing emptied", _no_missing_words)]
-    steps += _STEPS[kind_of(name)]
+def _steps(name: str, day_first: bool, plain: bool) -> list[Step]:
+    steps: list[Step] = [("outer blanks removed", _trim)]
+    if not plain:
+        steps.append(("word for missing emptied", _no_missing_words))
+    if not (plain and kind_of(name) in ("text", "strength")):
+        steps += _STEPS[kind_of(name)]
     if kind_of(name) == "date":
         steps.append(("date brought to YYYY-MM-DD", _iso_dates(day_first)))
     return steps
@@ -178,17 +181,21 @@ def _as_text(frame: pl.DataFrame, name: str) -> pl.Expr:
     return pl.col(name).cast(pl.String)
 
 
-def normalise(frame: pl.DataFrame, *, day_first: bool = False) -> tuple[pl.DataFrame, CleaningReport]:
-    """The known columns as text in the schema's form where that is unambiguous, and what was changed; lists keep
-    their length."""
+def normalise(
+    frame: pl.DataFrame, *, day_first: bool = False, plain: bool = False
+) -> tuple[pl.DataFrame, CleaningReport]:
+    """The known columns as text in the schema's form where that is unambiguous, and what was changed; lists keep their length.
+
+    `plain` is for files that this package wrote: words such as "NA" are values there, and free text is left as it is.
+    """
     report = CleaningReport(rows=frame.height)
     known = [name for name in frame.columns if name in flat_schema() and kind_of(name) != "adjustments"]
     for name in known:
         if isinstance(frame.schema[name], pl.List):
-            frame = _normalise_list(frame, name, day_first, report)
+            frame = _normalise_list(frame, name, day_first, plain, report)
             continue
         column = frame.select(_as_text(frame, name).alias(name)).to_series()
-        frame = frame.with_columns(_apply(column, _steps(name, day_first), name, report))
+        frame = frame.with_columns(_apply(column, _steps(name, day_first, plain), name, report))
     return frame, report
 
 
@@ -216,10 +223,12 @@ def _apply(column: pl.Series, steps: list[Step], name: str, report: CleaningRepo
     return column
 
 
-def _normalise_list(frame: pl.DataFrame, name: str, day_first: bool, report: CleaningReport) -> pl.DataFrame:
+def _normalise_list(
+    frame: pl.DataFrame, name: str, day_first: bool, plain: bool, report: CleaningReport
+) -> pl.DataFrame:
     items = frame.select(pl.int_range(pl.len()).alias("_row"), pl.col(name).cast(pl.List(pl.String))).explode(name)
     items = items.filter(pl.col(name).is_not_null())
-    values = _apply(items[name], _steps(name, day_first), name, report)
+    values = _apply(items[name], _steps(name, day_first, plain), name, report)
     lists = (
         items.with_columns(values).filter(pl.col(name).is_not_null()).group_by("_row", maintain_order=True).agg(name)
     )

@@ -22,5 +22,6 @@ PATTERNS: dict[str, str] = {
     "revenue_code": r"^[0-9]{4}$",
     "ndc": r"^[0-9]{11}$",  # 5-4-2
     "short_code": r"^[0-9A-Z]{1,10}$",  # statuses, units of measure, adjustment groups, remark codes
+    "condition": r"^[0-9A-Za-z_.\-]([0-9A-Za-z_.\- ]{0,62}[0-9A-Za-z_.\-])?$",
     "text": r"^[!-~\u{00A0}-\u{FFFC}]([ -~\u{00A0}-\u{FFFC}]{0,198}[!-~\u{00A0}-\u{FFFC}])?$",
 }

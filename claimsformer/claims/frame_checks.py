@@ -76,7 +76,7 @@ def _field_checks() -> Iterator[tuple[str, str, pl.Expr]]:
         beyond = _out_of_range(name, dtype)
         if beyond is not None:
             yield name, "is out of range", beyond
-    for name, kind in (("member_conditions", "identifier"), ("remark_codes", "short_code")):
+    for name, kind in (("member_conditions", "condition"), ("remark_codes", "short_code")):
         yield name, FORM_REASON, pl.col(name).list.eval(_misfit(pl.element(), kind)).list.any()
     for name in ("diagnoses", "procedures"):
         yield name, "has more than 50 codes", pl.col(name).list.len() > 50
@@ -167,9 +167,8 @@ def _line_problems(frame: pl.DataFrame) -> list[pl.DataFrame]:
     checks = []
     for field, reason, bad in _line_checks():
         checks.append((f"lines.{field}", reason, bad) if field else (*SENTENCES[reason], bad))
-    repeated = (
-        lines.group_by("row").agg(pl.col("line_number").n_unique() < pl.len()).filter("line_number").select("row")
-    )
+    numbers = pl.col("lines").list.eval(pl.element().struct.field("line_number"))
+    repeated = frame.filter((numbers.list.diff().list.min() <= 0).fill_null(False)).select("row")
     field, reason = SENTENCES["line_numbers"]
     sentence = repeated.with_columns(pl.lit(field).alias("field"), pl.lit(reason).alias("reason"))
     return [_report(lines, checks).unique(), sentence]

@@ -5,6 +5,7 @@ The same rules in vectorised form, for frames, are in `frame_checks.py`; a prope
 
 import re
 from decimal import Decimal
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from claimsformer.claims.forms import PATTERNS
@@ -29,7 +30,7 @@ SENTENCES: dict[str, tuple[str, str]] = {
     "procedures": ("procedures", "holds a code without the form of code_system (write codes without the dot)"),
     "negative": ("charge_amount", "is negative, and claim_status is not 22 (a reversal)"),
     "charge_total": ("charge_amount", "is not the sum of the charges of the lines"),
-    "line_numbers": ("lines", "do not have distinct line numbers"),
+    "line_numbers": ("lines", "do not have rising line numbers"),
     "line_period": ("lines", "hold a line whose service_thru is before its service_from"),
     "line_outside": ("lines", "hold a line with a date outside the service period of the claim"),
     "line_procedure": ("lines", "hold a procedure_code without the form of its procedure_system"),
@@ -98,7 +99,8 @@ def _amounts(claim: "Claim") -> list[str]:
 
 def _lines(claim: "Claim") -> list[str]:
     broken = []
-    if len({line.line_number for line in claim.lines}) != len(claim.lines):
+    numbers = [line.line_number for line in claim.lines]
+    if any(later <= earlier for earlier, later in pairwise(numbers)):
         broken.append("line_numbers")
     for name, rule in (
         (

@@ -110,7 +110,7 @@ class Claim(_Model):
     member_race: ShortCode | None = None
     member_state: State | None = None
     member_zip: Annotated[str, _form("zip")] | None = None
-    member_conditions: Annotated[tuple[Identifier, ...], Field(strict=False)] = ()
+    member_conditions: Annotated[tuple[Annotated[str, _form("condition")], ...], Field(strict=False)] = ()
     payer_id: Identifier | None = None
     billing_provider_id: Identifier | None = None
     provider_state: State | None = None

@@ -65,8 +65,9 @@ def claim_fields(resource: Any, patients: dict[str, Any]) -> dict[str, Any]:
     _procedures(node, fields)
     _providers(node, fields)
     _supporting(node, fields)
-    total_line = _items(node, fields, sequences)
-    _amounts(node, fields, total_line)
+    own = any(item["system"].text() == EXTENSION + "claim_id" for item in node["identifier"])
+    total_line = _items(node, fields, sequences, own)
+    _amounts(node, fields, total_line, own)
     _dates(node, fields)
     _extensions(node, fields, claims_schema())
     return {key: value for key, value in fields.items() if value is not None}
@@ -225,7 +226,7 @@ def _supporting(node: Node, fields: dict[str, Any]) -> None:
         fields["admission_date"], fields["discharge_date"] = stay["start"].date(), stay["end"].date()
 
 
-def _items(node: Node, fields: dict[str, Any], places: dict[int, int]) -> dict[str, Any] | None:
+def _items(node: Node, fields: dict[str, Any], places: dict[int, int], own: bool) -> dict[str, Any] | None:
     """Fill in the lines; the line of revenue code 0001 is the claim's total and is given back apart."""
     lines, total = [], None
     for sequence, item in _in_order(node["item"]):
@@ -233,7 +234,7 @@ def _items(node: Node, fields: dict[str, Any], places: dict[int, int]) -> dict[s
         state = item["locationAddress"]["state"].text()
         if state:
             fields.setdefault("provider_state", SSA_STATES.get(state, state))
-        if line.get("revenue_code") == "0001":
+        if line.get("revenue_code") == "0001" and not own:
             total = line
         else:
             lines.append({key: value for key, value in line.items() if value is not None})
@@ -252,7 +253,7 @@ def _item(item: Node, claim_type: str, places: dict[int, int]) -> dict[str, Any]
     line["place_of_service"] = places_of_service[0] if places_of_service else None
     period = item["servicedPeriod"]
     line["service_from"] = item["servicedDate"].date() or period["start"].date()
-    line["service_thru"] = item["servicedDate"].date() or period["end"].date() or line["service_from"]
+    line["service_thru"] = item["servicedDate"].date() or period["end"].date()
     quantity = item["quantity"]["value"].number()
     if quantity is not None:
         line["quantity" if claim_type == "pharmacy" else "units"] = float(quantity)
@@ -288,7 +289,9 @@ def _service(service: Node) -> dict[str, Any]:
                     else "other"
                 )
             known = "hipps" if "hipps" in system else known
-            line |= {"procedure_code": code.upper(), "procedure_system": known}
+            if uri.startswith(EXTENSION):
+                known = uri.removeprefix(EXTENSION)
+            line |= {"procedure_code": code.upper(), "procedure_system": known if known != "none" else None}
     return line
 
 
@@ -314,7 +317,7 @@ def _item_amounts(item: Node, line: dict[str, Any]) -> None:
             raise item["net"].error("is not quantity × unitPrice × factor")
 
 
-def _amounts(node: Node, fields: dict[str, Any], total_line: dict[str, Any] | None) -> None:
+def _amounts(node: Node, fields: dict[str, Any], total_line: dict[str, Any] | None, own: bool) -> None:
     for entry in node["total"]:
         kinds = {code for _, code, _ in entry["category"].codes()}
         if entry["amount"]:
@@ -331,7 +334,7 @@ def _amounts(node: Node, fields: dict[str, Any], total_line: dict[str, Any] | No
     paid = node["payment"]["amount"].money()
     fields["paid_amount"] = fields.get("paid_amount") if paid is None else paid
     charges = [line.get("charge_amount") for line in fields["lines"]]
-    if fields.get("charge_amount") is None:
+    if fields.get("charge_amount") is None and not own:
         if total_line is not None:
             fields["charge_amount"] = total_line.get("charge_amount")
         elif charges and None not in charges:

@@ -5,7 +5,7 @@ is one line, and the rows of a claim stand together)::
 
     name = "acme"
     day_first = false              # 03/04/2009 is the fourth of March
-    missing = ["", "NA"]           # words that mean "no value"
+    missing = ["", "NA"]           # more words that mean "no value"
     [columns]
     claim_id = "ClaimNo"
     member_id = "MemberNo"
@@ -39,7 +39,9 @@ from claimsformer.claims.kinds import LIST_FIELDS, flat_schema
 from claimsformer.claims.states import SSA_STATES
 from claimsformer.errors import MappingError
 
-__all__ = ["Layout", "Slice", "Join", "LAYOUTS", "load_mapping", "layout_of_header"]
+__all__ = ["PLAIN", "Layout", "Slice", "Join", "LAYOUTS", "load_mapping", "layout_of_header"]
+
+PLAIN = "plain"  # the layout whose columns are named as the fields, as this package writes it
 
 
 @dataclass(frozen=True)
@@ -253,7 +255,7 @@ def layout_of_header(header: list[str]) -> Layout | None:
 
 def plain_layout(header: list[str]) -> Layout:
     """The plain layout: columns named as the fields; lists in one cell, their items joined by `|`."""
-    return Layout("plain", columns={name: name for name in header if name in flat_schema()})
+    return Layout(PLAIN, columns={name: name for name in header if name in flat_schema()})
 
 
 def load_mapping(source: str | Path | Mapping[str, Any]) -> Layout:

@@ -78,7 +78,10 @@ class LineGrouper:
             *[pl.col(name).first() for name in (ROW, *header, *keep)],
             *differs,
             pl.col(BAD).any(),
-            pl.col("_line").filter(pl.col("_has_line")).alias("lines"),
+            pl.col("_line")
+            .filter(pl.col("_has_line"))
+            .sort_by(pl.col("_number").filter(pl.col("_has_line")))
+            .alias("lines"),
         )
         problems = self._scattered(claims)
         for name in header:
@@ -112,7 +115,9 @@ def _with_lines(fields: pl.DataFrame) -> pl.DataFrame:
         parts[list(line_schema()).index("line_number")] = order.alias("line_number")
     filled = [_is_filled(fields, f"line_{name}") for name in names]
     return fields.with_columns(
-        (pl.any_horizontal(filled) if filled else pl.lit(False)).alias("_has_line"), pl.struct(parts).alias("_line")
+        (pl.any_horizontal(filled) if filled else pl.lit(False)).alias("_has_line"),
+        pl.struct(parts).alias("_line"),
+        parts[list(line_schema()).index("line_number")].alias("_number"),
     )
 
 

@@ -10,7 +10,7 @@ from claimsformer.claims.cleaning import MISSING_WORDS, CleaningReport, normalis
 from claimsformer.claims.frames import conform
 from claimsformer.claims.kinds import LIST_FIELDS
 from claimsformer.claims.readers.csv_source import RawBatch, csv_batches
-from claimsformer.claims.readers.layouts import Join, Layout
+from claimsformer.claims.readers.layouts import PLAIN, Join, Layout
 from claimsformer.claims.readers.line_grouper import BAD, ROW, LineGrouper
 from claimsformer.claims.readers.rejects import Problem
 from claimsformer.claims.readers.typing_columns import type_columns
@@ -85,7 +85,9 @@ def _claims(
         for join, table in tables:
             if table is not None:
                 frame = frame.join(table, left_on=join.left, right_on=join.right, how="left", maintain_order="left")
-        fields, report = normalise(apply_layout(frame, layout, keep), day_first=layout.day_first)
+        fields, report = normalise(
+            apply_layout(frame, layout, keep), day_first=layout.day_first, plain=layout.name == PLAIN
+        )
         fields, found = type_columns(_repadded(fields, layout))
         problems = list(found.with_columns(fields[ROW].gather(found["row"]).alias("row")).iter_rows())
         bad = fields[ROW].is_in(list({problem[0] for problem in problems}))
@@ -157,7 +159,10 @@ def apply_layout(frame: pl.DataFrame, layout: Layout, keep: Sequence[str]) -> pl
 
 
 def _source(frame: pl.DataFrame, target: str, columns: list[str], many: bool, layout: Layout) -> pl.Expr:
-    items = [_recode(_emptied(frame, name, layout.missing), layout, target) for name in columns]
+    items = [
+        _recode(_emptied(frame, name, None if layout.name == PLAIN else layout.missing), layout, target)
+        for name in columns
+    ]
     if many:
         return pl.concat_list([item.cast(pl.String) for item in items]).list.drop_nulls()
     if target in LIST_FIELDS and frame.schema[columns[0]] == pl.String:
@@ -165,10 +170,10 @@ def _source(frame: pl.DataFrame, target: str, columns: list[str], many: bool, la
     return items[0]
 
 
-def _emptied(frame: pl.DataFrame, name: str, missing: Sequence[str]) -> pl.Expr:
+def _emptied(frame: pl.DataFrame, name: str, missing: Sequence[str] | None) -> pl.Expr:
     if frame.schema[name] != pl.String:
         return pl.col(name)
-    words = [*missing, *MISSING_WORDS]
+    words = [*missing, *MISSING_WORDS] if missing is not None else [""]
     return pl.when(~pl.col(name).str.strip_chars().is_in(words)).then(pl.col(name))
 
 

@@ -138,7 +138,8 @@ class Transaction837:
         if self._draft is not None or self._loop not in ("IL", "QC"):
             return
         fields = self._people.setdefault(self._loop, _Person()).fields
-        fields["member_birth_date"] = segment.period(1, 2)[0]
+        if segment[2]:
+            fields["member_birth_date"] = segment.period(1, 2)[0]
         if segment[3]:
             fields["member_sex"] = segment[3]
 
@@ -166,9 +167,9 @@ class Transaction837:
         fields["frequency_code"] = frequency or None
         kind = kind or self._kind
         if kind == "A":
-            fields |= {"claim_type": "institutional", "bill_type": facility + frequency}
+            fields |= {"claim_type": "institutional", "bill_type": facility + frequency or None}
         elif kind == "B":
-            fields |= {"claim_type": "professional", "place_of_service": facility}
+            fields |= {"claim_type": "professional", "place_of_service": facility or None}
         else:
             raise segment.error(5, "does not say A (institutional) or B (professional) in its second component")
 
@@ -274,9 +275,9 @@ class Transaction837:
             days = [line[name] for line in draft.lines for name in ("service_from", "service_thru") if line.get(name)]
             if statement and (draft.fields.get("claim_type") == "institutional" or not days):
                 draft.fields["service_from"], draft.fields["service_thru"] = statement
-            elif days:
+            elif days and "service_from" not in draft.fields:
                 draft.fields["service_from"], draft.fields["service_thru"] = min(days), max(days)
-            elif "service_from" not in draft.fields:
+            elif not days and "service_from" not in draft.fields:
                 draft.errors.append(
                     SegmentError("DTP", 3, draft.position, "is missing: the claim has no date of service")
                 )

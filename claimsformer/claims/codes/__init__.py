@@ -1,0 +1,1 @@
+"""Code tables with hierarchy."""
