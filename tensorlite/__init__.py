@@ -1,11 +1,30 @@
-"""tensorlite: a mini PyTorch in NumPy. Import it as you would import torch."""
+"""tensorlite: a mini PyTorch in NumPy. Import it as you would import torch.
+
+    import tensorlite as tl
+
+    x = tl.randn(4, 3)
+    w = tl.randn(3, 2, requires_grad=True)
+    loss = (x @ w).relu().sum()
+    loss.backward()  # w.grad holds the gradient
+
+The namespace is torch's. Functions and methods that are single ops are derived from the table in `tensorlite.ops`; `nn`, `optim`, `utils` and
+the other subpackages are loaded when they are first used.
+"""
 
 from __future__ import annotations
 
+import math as _math
 from typing import Any
 
-from . import autograd, dtypes
-from .autograd import enable_grad, inference_mode, is_grad_enabled, no_grad, set_grad_enabled
+from . import autograd, dtypes, ops, random
+from .autograd import (
+    enable_grad,
+    inference_mode,
+    is_grad_enabled,
+    is_inference_mode_enabled,
+    no_grad,
+    set_grad_enabled,
+)
 from .dtypes import (
     complex64,
     complex128,
@@ -21,15 +40,92 @@ from .dtypes import (
     set_default_dtype,
     uint8,
 )
-from .ops import basic, compare, elementwise, index, linalg, reduce, shape  # noqa: F401 (fill the op table)
-from .tensor import Size, Tensor, add, creation, device, rsub, sub, subtract
-from .tensor.creation import *  # noqa: F403
-from .tensor.methods import attach
+from .random import Generator, default_generator, get_rng_state, initial_seed, manual_seed, seed, set_rng_state
+from .tensor import Size, Tensor, device
+from .tensor.namespace import functions as _functions
 
 __version__ = "0.1.0"
 
-globals().update(attach())
+globals().update(_functions())
+
+# torch's short names shadow builtins, which is why they exist in this namespace only.
 bool = dtypes.bool_  # noqa: A001
 half, float, double = float16, float32, float64  # noqa: A001
 short, int, long = int16, int32, int64  # noqa: A001
 cfloat, cdouble = complex64, complex128
+
+inf, nan, pi, e = _math.inf, _math.nan, _math.pi, _math.e
+newaxis = None
+strided = "strided"
+contiguous_format, preserve_format = "contiguous_format", "preserve_format"
+
+_SUBPACKAGES = frozenset({"compat", "func", "kernels", "linalg", "nn", "optim", "profiler", "special", "testing", "utils", "viz"})
+_ELSEWHERE = {
+    "save": ("utils.checkpoints", "save"),
+    "load": ("utils.checkpoints", "load"),
+    "get_num_threads": ("kernels.threads", "get_num_threads"),
+    "set_num_threads": ("kernels.threads", "set_num_threads"),
+}
+
+
+def __getattr__(name: str) -> Any:
+    import importlib
+
+    if name in _SUBPACKAGES:
+        return importlib.import_module(f"{__name__}.{name}")
+    if name in _ELSEWHERE:
+        module, attribute = _ELSEWHERE[name]
+        value = getattr(importlib.import_module(f"{__name__}.{module}"), attribute)
+        globals()[name] = value
+        return value
+    import difflib
+
+    near = difflib.get_close_matches(name, [*globals(), *_SUBPACKAGES, *_ELSEWHERE], 1)
+    raise AttributeError(f"module 'tensorlite' has no attribute '{name}'" + (f"; did you mean '{near[0]}'?" if near else ""))
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_SUBPACKAGES, *_ELSEWHERE})
+
+
+__all__ = [
+    "Generator",
+    "Size",
+    "Tensor",
+    "autograd",
+    "cdouble",
+    "cfloat",
+    "complex64",
+    "complex128",
+    "default_generator",
+    "device",
+    "double",
+    "dtype",
+    "dtypes",
+    "enable_grad",
+    "float16",
+    "float32",
+    "float64",
+    "get_default_dtype",
+    "get_rng_state",
+    "half",
+    "inference_mode",
+    "initial_seed",
+    "int8",
+    "int16",
+    "int32",
+    "int64",
+    "is_grad_enabled",
+    "is_inference_mode_enabled",
+    "long",
+    "manual_seed",
+    "no_grad",
+    "ops",
+    "random",
+    "seed",
+    "set_default_dtype",
+    "set_grad_enabled",
+    "set_rng_state",
+    "short",
+    "uint8",
+]

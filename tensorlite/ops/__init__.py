@@ -1,8 +1,15 @@
 """The op table: every differentiable function is declared here once, as a forward on ndarrays and its gradient rules.
 
-`table` says what a declaration is; the other modules are the derivative table itself, by family.
+`table` says what a declaration is; the other modules are the derivative table itself, by family. Importing this package fills `OPS`.
 """
+
+import importlib
 
 from .table import OPS, Op, op
 
-__all__ = ["OPS", "Op", "op"]
+FAMILIES = ("basic", "compare", "elementwise", "fill", "gather", "index", "join", "linalg", "rearrange", "reduce", "shape")
+
+for _family in FAMILIES:
+    importlib.import_module(f"{__name__}.{_family}")
+
+__all__ = ["FAMILIES", "OPS", "Op", "op"]

@@ -1,10 +1,7 @@
-"""The Tensor class and the functions that make tensors."""
+"""The Tensor class, and everything that makes or describes tensors."""
 
-from . import numpy_protocol  # noqa: F401 (teaches NumPy about Tensor)
-from .creation import *  # noqa: F403
-from .arithmetic import add, rsub, sub, subtract
 from .device import device
 from .size import Size
 from .tensor import Tensor
 
-__all__ = ["Size", "Tensor", "add", "device", "rsub", "sub", "subtract"]
+__all__ = ["Size", "Tensor", "device"]
