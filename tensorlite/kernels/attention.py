@@ -8,10 +8,11 @@ asks for.
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -60,7 +61,7 @@ def attention_definition(
     return np.asarray((p if keep is None else p * keep / (1 - dropout)) @ v)
 
 
-@dataclass(frozen=True)
+@dataclass
 class _Problem:
     """Views of the operands as (N, key heads, queries heads per key head, T, d), and what to do with their scores."""
 
@@ -73,6 +74,15 @@ class _Problem:
     scale: float
     dropout: float
     seed: int
+
+    @functools.cached_property
+    def bounded(self) -> bool:
+        """Whether |q||k| scale, and so by Cauchy and Schwarz every score, is small enough to exponentiate as it is."""
+        if self.mask is not None and self.mask.dtype != np.bool_ and not np.max(self.mask, initial=0) <= 0:
+            return False
+        longest_q = float(np.sqrt(np.max(np.vecdot(self.q, self.q), initial=0)))
+        longest_k = float(np.sqrt(np.max(np.vecdot(self.k, self.k), initial=0)))
+        return longest_q * longest_k * abs(self.scale) <= LARGEST_UNSHIFTED
 
     @property
     def groups(self) -> list[tuple[slice, slice]]:
@@ -136,13 +146,12 @@ def attention(
     logsumexp = np.empty(q.shape[:-1], q.dtype)
     out5, lse4 = _split_heads(out, p.k.shape[1]), _split_heads(logsumexp[..., None], p.k.shape[1])[..., 0]
     groups = p.groups if out.size else []
-    bounded = _bounded(p)
 
     def block(start: int, stop: int) -> None:
         for group in range(start, stop):
             where = groups[group]
             for rows, tiles in _tiles(p, group):
-                _forward_rows(p, where, tiles, bounded, out5[where][..., rows, :], lse4[where][..., rows])
+                _forward_rows(p, where, tiles, out5[where][..., rows, :], lse4[where][..., rows])
 
     with np.errstate(invalid="ignore", divide="ignore", over="ignore", under="ignore"):
         parallel_for(block, [(i, i + 1) for i in range(len(groups))])
@@ -151,14 +160,12 @@ def attention(
     return out, logsumexp
 
 
-def _forward_rows(
-    p: _Problem, where: tuple[slice, slice], tiles: list[_Tile], bounded: bool, out: Array, lse: Array
-) -> None:
+def _forward_rows(p: _Problem, where: tuple[slice, slice], tiles: list[_Tile], out: Array, lse: Array) -> None:
     if not tiles:
         out[...], lse[...] = 0, np.inf
         return
     q = _scaled(p.q[where][..., tiles[0].rows, :], p.scale, "attention.q")
-    if bounded:
+    if p.bounded:
         total = _accumulate(p, where, tiles, q, out)
         if np.minimum.reduce(total, axis=None) > SMALLEST_UNSHIFTED_SUM:
             np.log(total, out=lse)
@@ -259,12 +266,17 @@ def _backward_rows(
         dq[...] = 0
         return
     q = _scaled(p.q[where][..., tiles[0].rows, :], p.scale, "attention.q")
+    unshifted = p.bounded and bool((lse >= -LARGEST_UNSHIFTED).all())
+    if unshifted:
+        # exp(s − lse) g = exp(s) (exp(−lse) g): the shift is paid on (T, d) instead of on the scores.
+        g = np.multiply(g, np.exp(-lse), out=scratch("attention.g", g.shape, g.dtype))
     inner = np.vecdot(g, out)[..., None]
     for tile in tiles:
         columns = tile.columns
         k, v = p.k[where][..., columns, :], p.v[where][..., columns, :]
         probabilities = _scores(p, where, tile, q)
-        np.subtract(probabilities, lse, out=probabilities)
+        if not unshifted:
+            np.subtract(probabilities, lse, out=probabilities)
         np.exp(probabilities, out=probabilities)
         _remove_masked(p, where, tile, probabilities, 0.0)
         d_scores = np.matmul(g, np.swapaxes(v, -1, -2), out=scratch("attention.d", probabilities.shape, q.dtype))
@@ -298,12 +310,18 @@ def _remove_masked(p: _Problem, where: tuple[slice, slice], tile: _Tile, scores:
     if p.causal and tile.columns.stop - 1 > tile.rows.start + p.offset:
         first = max(tile.rows.start + p.offset + 1, tile.columns.start)
         corner = scores[..., first - tile.columns.start :]
-        diagonal = tile.rows.start + p.offset - first
-        np.copyto(corner, scores.dtype.type(value), where=_above(corner.shape[-2], corner.shape[-1], diagonal))
+        rows, columns = corner.shape[-2:]
+        seen = _seen(rows, columns, tile.rows.start + p.offset - first, scores.dtype)
+        if value == 0 and p.bounded:
+            np.multiply(corner, seen, out=corner)
+        else:
+            np.copyto(corner, scores.dtype.type(value), where=seen == 0)
 
 
-def _above(rows: int, columns: int, diagonal: int) -> Array:
-    return np.arange(columns)[None, :] > np.arange(rows)[:, None] + diagonal
+@functools.lru_cache(maxsize=64)
+def _seen(rows: int, columns: int, diagonal: int, dtype: np.dtype[Any]) -> Array:
+    """1 up to a diagonal and 0 above it: a product with it takes a tenth of the time of a masked copy."""
+    return np.tri(rows, columns, diagonal, dtype)
 
 
 def _cut(mask: Array, where: tuple[slice, slice], tile: _Tile) -> Array:
@@ -341,19 +359,6 @@ def _add_to_keys(a: Array, b: Array, out: Array) -> None:
 
 def _scaled(q: Array, scale: float, name: str) -> Array:
     return np.multiply(q, scale, out=scratch(name, q.shape, q.dtype))
-
-
-def _bounded(p: _Problem) -> bool:
-    """Whether |q||k| scale, and so by Cauchy and Schwarz every score, is small enough to exponentiate as it is."""
-    if p.mask is not None and p.mask.dtype != np.bool_ and not _at_most(p.mask, 0.0):
-        return False
-    longest_q = float(np.sqrt(np.max(np.vecdot(p.q, p.q), initial=0)))
-    longest_k = float(np.sqrt(np.max(np.vecdot(p.k, p.k), initial=0)))
-    return longest_q * longest_k * abs(p.scale) <= LARGEST_UNSHIFTED
-
-
-def _at_most(x: Array, limit: float) -> bool:
-    return bool(np.max(x, initial=-np.inf) <= limit)
 
 
 def _problem(

@@ -18,8 +18,10 @@ Array = NDArray[Any]
 P = ParamSpec("P")
 R = TypeVar("R")
 
-# Elements of one block of rows: 128 KiB in float32, so that input, output and scratch share a 1 MiB L2 cache.
-BLOCK_ELEMENTS = 32 * 1024
+# Elements of one block of rows. Measured for softmax, cross-entropy and layer norm at 64 to 8,000 columns: 32 Ki
+# elements take 20 to 50 % longer than 128 Ki, since each block pays for a dozen calls on one number a row; 512 Ki
+# gain 5 % more on one thread, but leave too few blocks to share between threads.
+BLOCK_ELEMENTS = 128 * 1024
 
 _local = threading.local()
 

@@ -8,6 +8,9 @@ from tensorlite.kernels.blocks import Array, float16_by_float32
 
 # A one-hot product costs 2·V flops an element, a scattered addition about 2 ns: the product wins for small tables.
 ONE_HOT_LARGEST_TABLE = 128
+# Rounds of distinct indices, each some 20 µs and 1 ns an element, before the rest goes to np.add.at.
+ROUNDS = 16
+SMALLEST_ROUND = 32
 
 
 def embedding_definition(weight: Array, index: Array) -> Array:
@@ -56,9 +59,30 @@ def embedding_backward(
         product = one_hot @ rows
         return product if out is None else np.add(out, product, out=out)
     result = np.zeros((num_embeddings, width), g.dtype) if out is None else out
-    if result.flags.c_contiguous:
-        positions = (flat.astype(np.intp) * width)[:, None] + np.arange(width)
-        np.add.at(result.reshape(-1), positions.reshape(-1), np.ascontiguousarray(rows).reshape(-1))
-    else:
-        np.add.at(result, flat, rows)
+    _add_rows(result, flat, rows)
     return result
+
+
+def _add_rows(result: Array, index: Array, rows: Array) -> None:
+    """Add each row into result[index]: the first of each index at once, then the second of each, and so on."""
+    order = np.argsort(index, kind="stable")
+    ordered = index[order]
+    starts = np.flatnonzero(np.r_[True, ordered[1:] != ordered[:-1]]) if index.size else order
+    counts = np.diff(np.r_[starts, index.size])
+    for occurrence in range(ROUNDS):
+        chosen = starts[counts > occurrence] + occurrence
+        if chosen.size < SMALLEST_ROUND:
+            break
+        # No index twice here, so that plain fancy addition is right.
+        result[ordered[chosen]] += rows[order[chosen]]
+    else:
+        occurrence = ROUNDS
+    rest = np.arange(index.size) - np.repeat(starts, counts) >= occurrence
+    if not rest.any():
+        return
+    flat, left = ordered[rest], rows[order[rest]]
+    if result.flags.c_contiguous:  # one axis of scalars is NumPy's fast path
+        positions = (flat.astype(np.intp) * result.shape[1])[:, None] + np.arange(result.shape[1])
+        np.add.at(result.reshape(-1), positions.reshape(-1), left.reshape(-1))
+    else:
+        np.add.at(result, flat, left)

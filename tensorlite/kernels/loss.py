@@ -76,7 +76,7 @@ def cross_entropy(
         picked = x[np.arange(stop - start), hit].astype(np.float64)
         shifted = scratch("cross_entropy", x.shape, x.dtype)
         total = np.exp(x, out=shifted) @ vector
-        top: Array | float = 0.0
+        top = np.zeros(stop - start, x.dtype)
         if sums_are_safe(total):
             smooth = x @ each_weight if label_smoothing else None
         else:
@@ -138,7 +138,7 @@ def cross_entropy_backward(
 
     def block(start: int, stop: int) -> None:
         x, lse, d, scaled = (a[start:stop] for a in (logits, logsumexp, result, row_scale))
-        if np.all(np.abs(lse) <= LARGEST_UNSHIFTED_LOGSUMEXP):
+        if (np.abs(lse) <= LARGEST_UNSHIFTED_LOGSUMEXP).all():
             np.exp(x, out=d)
             scaled = scaled * np.exp(-lse)
         else:

@@ -77,7 +77,7 @@ def exponentials(x: Array, out: Array) -> None:
 
 def sums_are_safe(total: Array) -> bool:
     """Whether exponentials that add up to these may stand without their maximum subtracted; False for NaN."""
-    return bool(np.all((total >= SMALLEST_UNSHIFTED_SUM) & (total <= LARGEST_UNSHIFTED_SUM)))
+    return bool(((total >= SMALLEST_UNSHIFTED_SUM) & (total <= LARGEST_UNSHIFTED_SUM)).all())
 
 
 @float16_by_float32
