@@ -144,38 +144,180 @@ def unsqueeze(x: Any, dim: Any) -> Any:
 unsqueeze.grad(x=lambda g, x_shape: g.reshape(x_shape))
 
 
-@op(variadic=True, promote="arith", numpy=np.concatenate)
-def cat(tensors: Any, dim: Any = 0) -> Any:
-    """The tensors one after another along `dim`. dtypes are promoted; an empty 1-d tensor is skipped, as in torch."""
-    if not tensors:
-        raise RuntimeError("torch.cat(): expected a non-empty list of Tensors")
-    kept = [t for t in tensors if t.shape != (0,)] or list(tensors[:1])
-    first = kept[0]
-    if first.ndim == 0:
-        raise RuntimeError("zero-dimensional tensor (at position 0) cannot be concatenated")
-    d = check_dim(dim, first.ndim)
-    for i, t in enumerate(tensors):
-        if t.shape == (0,):
-            continue
-        if t.ndim != first.ndim:
-            raise RuntimeError(f"Tensors must have same number of dimensions: got {first.ndim} and {t.ndim}")
-        for k in range(first.ndim):
-            if k != d and t.shape[k] != first.shape[k]:
-                raise RuntimeError(f"Sizes of tensors must match except in dimension {d}. Expected size {first.shape[k]} but got size {t.shape[k]} for tensor number {i} in the list.")
-    return np.concatenate(kept, axis=d)
+@op(view=True, numpy=np.moveaxis)
+def movedim(x: Any, source: Any, destination: Any) -> Any:
+    """`x` with the dims `source` moved to the places `destination`; a view."""
+    src = [source] if hasattr(source, "__index__") else list(source)
+    dst = [destination] if hasattr(destination, "__index__") else list(destination)
+    if len(src) != len(dst):
+        raise RuntimeError(
+            f"movedim: Invalid source or destination dims: source ({src} dims) should contain the same number of dims as destination ({dst} dims)"
+        )
+    src, dst = [check_dim(d, x.ndim) for d in src], [check_dim(d, x.ndim) for d in dst]
+    for name, dims in (("source", src), ("destination", dst)):
+        if len(set(dims)) != len(dims):
+            raise RuntimeError(f"movedim: repeated dim in `{name}` ({dims})")
+    return np.moveaxis(x, src, dst) if x.ndim else x.view()
 
 
-def _cat_grad(g: Any, needs: Any, tensors_shape: Any, dim: Any) -> Any:
-    grads, start = [], 0
-    d = dim % g.ndim
-    for shape, needed in zip(tensors_shape, needs, strict=True):
-        if shape == (0,) and g.ndim != 1:
-            grads.append(np.zeros((0,)) if needed else None)
-            continue
-        stop = start + shape[d]
-        grads.append(g[(slice(None),) * d + (slice(start, stop),)] if needed else None)
-        start = stop
-    return grads
+movedim.grad(x=lambda g, source, destination: np.moveaxis(g, destination, source))
 
 
-cat.grad(_cat_grad)
+@op(view=True)
+def unflatten(x: Any, dim: Any, sizes: Any) -> Any:
+    """`x` with one dim spread over several, of the given sizes (one may be -1); a view."""
+    d = check_dim(dim, x.ndim)
+    sizes = _size(sizes)
+    if not sizes:
+        raise RuntimeError("unflatten: sizes must be non-empty")
+    try:
+        inner = _infer(sizes, x.shape[d])
+    except RuntimeError:
+        raise RuntimeError(
+            f"unflatten: Provided sizes {list(sizes)} don't multiply up to the size of dim {d} ({x.shape[d]}) in the input tensor"
+        ) from None
+    return x.reshape((*x.shape[:d], *inner, *x.shape[d + 1 :]))
+
+
+unflatten.grad(x=lambda g, x_shape: g.reshape(x_shape))
+
+
+@op(view=True)
+def diagonal(x: Any, offset: Any = 0, dim1: Any = 0, dim2: Any = 1) -> Any:
+    """The diagonal between `dim1` and `dim2` as the last dim; a view."""
+    if x.ndim < 2:
+        check_dim(dim1, x.ndim), check_dim(dim2, x.ndim)
+    a, b = check_dim(dim1, x.ndim), check_dim(dim2, x.ndim)
+    if a == b:
+        raise RuntimeError(f"diagonal dimensions cannot be identical {dim1}, {dim2}")
+    view = np.diagonal(x, offset, a, b)
+    view.flags.writeable = x.flags.writeable  # NumPy hands out a read-only view
+    return view
+
+
+diagonal.grad(
+    x=lambda g, x_shape, offset, dim1, dim2: diagonal_scatter(np.zeros(x_shape, g.dtype), g, offset, dim1, dim2)
+)
+
+
+@op()
+def diagonal_scatter(x: Any, src: Any, offset: Any = 0, dim1: Any = 0, dim2: Any = 1) -> Any:
+    """A copy of `x` whose diagonal between `dim1` and `dim2` is `src`."""
+    out = np.array(x, copy=True)
+    target = diagonal.forward(out, offset, dim1, dim2)
+    if target.shape != src.shape:
+        raise RuntimeError(
+            f"expected src to have a size equal to the slice of self. src size = {list(src.shape)}, slice size = {list(target.shape)}"
+        )
+    target[...] = src
+    return out
+
+
+diagonal_scatter.grad(
+    x=lambda g, src_shape, offset, dim1, dim2: diagonal_scatter(g, np.zeros(src_shape, g.dtype), offset, dim1, dim2),
+    src=lambda g, offset, dim1, dim2: diagonal(g, offset, dim1, dim2),
+)
+
+
+@op()
+def diag_embed(x: Any, offset: Any = 0, dim1: Any = -2, dim2: Any = -1) -> Any:
+    """Zeros with the last dim of `x` on the diagonal between the new dims `dim1` and `dim2`."""
+    ndim = x.ndim + 1
+    a, b = check_dim(dim1, ndim), check_dim(dim2, ndim)
+    if a == b:
+        raise RuntimeError(f"diagonal dimensions cannot be identical {dim1}, {dim2}")
+    n = x.shape[-1] + abs(offset)
+    rest = iter(x.shape[:-1])
+    out = np.zeros(tuple(n if i in (a, b) else next(rest) for i in range(ndim)), x.dtype)
+    diagonal.forward(out, offset, a, b)[...] = x
+    return out
+
+
+diag_embed.grad(x=lambda g, offset, dim1, dim2: diagonal(g, offset, dim1, dim2))
+
+
+def strided(x: Any, shape: tuple[int, ...], strides: tuple[int, ...], start: int = 0) -> Any:
+    """The memory of `x` seen with another shape and strides (bytes). Unlike NumPy's `as_strided` its `base` is the memory's owner."""
+    owner = x
+    while isinstance(owner.base, np.ndarray):
+        owner = owner.base
+    offset = x.__array_interface__["data"][0] - owner.__array_interface__["data"][0] + start
+    try:
+        out: Any = np.ndarray(shape, x.dtype, owner, offset, strides)
+    except (ValueError, TypeError):  # the owner's memory has holes, or belongs to somebody else
+        return np.lib.stride_tricks.as_strided(x, shape, strides).copy()
+    out.flags.writeable = x.flags.writeable
+    return out
+
+
+@op(view=True, namespaces=("Tensor",))
+def unfold(x: Any, dimension: Any, size: Any, step: Any) -> Any:
+    """Windows of `size` elements along a dim, every `step` elements, as a new last dim; a view."""
+    d = check_dim(dimension, x.ndim)
+    n = x.shape[d] if x.ndim else 1
+    if size < 0 or size > n:
+        raise RuntimeError(
+            f"maximum size for tensor at dimension {d} is {n} but size is {size}" if size > n else f"size is {size} but must be >= 0"
+        )
+    if step <= 0:
+        raise RuntimeError(f"step is {step} but must be > 0")
+    if not x.ndim:
+        return x.reshape(1)[:size].copy() if size == 0 else x.reshape(1)
+    shape = (*x.shape[:d], (n - size) // step + 1, *x.shape[d + 1 :], size)
+    strides = (*x.strides[:d], x.strides[d] * step, *x.strides[d + 1 :], x.strides[d])
+    return strided(x, shape, strides) if x.size else np.empty(shape, x.dtype)
+
+
+@op(namespaces=())
+def fold_windows(g: Any, shape: Any, dimension: Any, size: Any, step: Any) -> Any:
+    """The transpose of `unfold`: each window added in where it came from."""
+    out = np.zeros(shape, g.dtype)
+    if not shape:
+        return out + g.sum(-1).reshape(()) if size else out
+    target = np.moveaxis(out, dimension, -1)
+    windows = np.moveaxis(g, dimension, -2)  # (..., L, size)
+    count = windows.shape[-2]
+    for k in range(size):
+        target[..., k : k + step * count : step][..., :count] += windows[..., k]
+    return out
+
+
+unfold.grad(
+    x=lambda g, x_shape, dimension, size, step: fold_windows(g, x_shape, dimension % max(len(x_shape), 1), size, step)
+)
+fold_windows.grad(g=lambda g, dimension, size, step: unfold(g, dimension, size, step))
+
+
+@op(view=True)
+def as_strided(x: Any, size: Any, stride: Any, storage_offset: Any = None) -> Any:
+    """The memory of a contiguous `x` seen with sizes and strides (elements). Raises RuntimeError where it would reach outside."""
+    size, stride, offset = _size(size), tuple(int(s) for s in stride), int(storage_offset or 0)
+    if len(size) != len(stride):
+        raise RuntimeError("mismatch in length of strides and shape")
+    if any(s < 0 for s in stride):
+        raise RuntimeError(f"as_strided: Negative strides are not supported at the moment, got strides: {list(stride)}")
+    if not x.flags.c_contiguous:
+        raise RuntimeError("as_strided: tensorlite expects a contiguous tensor here; call contiguous() first")
+    reach = offset + sum((n - 1) * s for n, s in zip(size, stride, strict=True))
+    if all(size) and reach >= x.size:
+        raise RuntimeError(
+            f"setStorage: sizes {list(size)}, strides {list(stride)}, storage offset {offset} reach element {reach}, out of bounds for storage of size {x.size}"
+        )
+    if not all(size):
+        return np.empty(size, x.dtype)
+    return strided(x, size, tuple(s * x.itemsize for s in stride), offset * x.itemsize)
+
+
+def _as_strided_grad(g: Any, x_shape: Any, size: Any, stride: Any, storage_offset: Any) -> Any:
+    from .index import put
+
+    ids = np.full(_size(size), int(storage_offset or 0))
+    for axis, (n, s) in enumerate(zip(_size(size), stride, strict=True)):
+        ids = ids + (np.arange(n) * int(s)).reshape((-1,) + (1,) * (len(size) - axis - 1))
+    total = 1
+    for n in x_shape:
+        total *= n
+    return put(g.reshape(-1), ids.reshape(-1), (total,)).reshape(x_shape)
+
+
+as_strided.grad(x=_as_strided_grad)
