@@ -1,4 +1,4 @@
-"""Matrix products over threads, and the linear layer x wᵀ + b with an activation fused behind it."""
+"""The linear layer x wᵀ + b with an activation behind it, and its gradients by one matrix product each."""
 
 from __future__ import annotations
 
@@ -16,14 +16,13 @@ from tensorlite.kernels.blocks import (
     row_blocks,
 )
 from tensorlite.kernels.gelu import Approximation, gelu, gelu_backward, gelu_definition
+from tensorlite.kernels.matmul import matmul
 from tensorlite.kernels.threads import parallel_for
 
 Activation = Literal["relu", "gelu", "gelu_tanh"]
 
 # Rows of one partial sum of a bias gradient: float32 inside, float64 between, for an error near 1e-6 of Σ|g|.
 SUM_ROWS = 256
-# Rows of one product before the bias and the activation go over it: its result is still in the L2 cache then.
-BIAS_BLOCK_ELEMENTS = 128 * 1024
 
 
 def linear_definition(
@@ -64,7 +63,7 @@ def linear(
     rows = math.prod(x.shape[:-1])
     source, target = x.reshape(rows, x.shape[-1]), result.reshape(rows, shape[-1])
     held = None if preactivation is None else preactivation.reshape(rows, shape[-1])
-    np.matmul(source, weight.T, out=target)
+    matmul(source, weight.T, out=target)
     if bias is not None or activation is not None:
 
         def block(start: int, stop: int) -> None:
@@ -104,8 +103,8 @@ def linear_backward(
     rows = math.prod(g.shape[:-1])
     g2 = (g if activation is None else activation_backward(g, activation, saved)).reshape(rows, g.shape[-1])
     x2 = x.reshape(rows, x.shape[-1])
-    dx = np.matmul(g2, weight).reshape(x.shape) if needs[0] else None
-    dweight = np.matmul(g2.T, x2) if needs[1] else None
+    dx = matmul(g2, weight).reshape(x.shape) if needs[0] else None
+    dweight = matmul(g2.T, x2) if needs[1] else None
     dbias = sum_rows(g2) if needs[2] else None
     return dx, dweight, dbias
 
