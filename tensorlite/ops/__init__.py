@@ -7,7 +7,10 @@ import importlib
 
 from .table import OPS, Op, op
 
-FAMILIES = ("basic", "compare", "elementwise", "fill", "gather", "index", "join", "linalg", "rearrange", "reduce", "shape")
+FAMILIES = (
+    "along", "basic", "compare", "cumulative", "elementwise", "extrema", "fill", "gather", "index", "join",
+    "linalg", "rearrange", "reduce", "shape", "sort", "special",
+)
 
 for _family in FAMILIES:
     importlib.import_module(f"{__name__}.{_family}")

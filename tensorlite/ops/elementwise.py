@@ -435,10 +435,13 @@ def frexp(x: Any) -> Any:
 frexp.grad(x=lambda g, aux: g[0] * aux)
 
 
-@op(promote="arith", numpy=np.nextafter)
+@op(promote="arith", broadcasts=True, numpy=np.nextafter)
 def nextafter(x: Any, y: Any) -> Any:
     """The next floating-point number after `x` towards `y`."""
     return np.nextafter(x, y)
+
+
+nextafter.grad(x=lambda g, x, y: np.where(x == y, 0, g), y=lambda g: _none(g))
 
 
 # -- complex numbers ---------------------------------------------------------------------------------------------------

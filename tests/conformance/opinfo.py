@@ -128,7 +128,7 @@ class Outcome:
 
 
 def values(result: Any, kind: type) -> list[Any]:
-    return [t.detach().resolve_conj().resolve_neg().numpy() if kind is torch.Tensor else t.detach().numpy() for t in tensors_in(result, kind)]
+    return [t.detach().resolve_conj().resolve_neg().numpy(force=True) if kind is torch.Tensor else t.detach().numpy() for t in tensors_in(result, kind)]
 
 
 def assert_same(ours: list[Any], theirs: list[Any], what: str, rtol: float, atol: float) -> None:
