@@ -4,18 +4,25 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import re
 import shutil
 import subprocess
 from collections.abc import Callable
 from typing import Any
 
+_NO_PNG = "PNG needs resvg: pip install claimsformer[viz]"
 
-def png(svg: str, scale: float, dot: Callable[[], str]) -> bytes:
-    """PNG of an SVG by resvg; without resvg, of the DOT by Graphviz."""
+
+def png(svg: str, scale: float, dot: Callable[[], str] | None = None) -> bytes:
+    """PNG of an SVG by resvg; without resvg, of the DOT by Graphviz if there is one."""
     if importlib.util.find_spec("resvg_py"):
         resvg: Any = importlib.import_module("resvg_py")
-        return bytes(resvg.svg_to_bytes(svg_string=svg, zoom=scale))
-    return _graphviz(dot(), "png", "PNG needs resvg: pip install claimsformer[viz] (or install Graphviz)", scale)
+        found = re.search(r'<svg[^>]* width="([\d.]+)"', svg)
+        wide = round(float(found.group(1)) * scale) if found else None
+        return bytes(resvg.svg_to_bytes(svg_string=svg, width=wide))
+    if dot is None:
+        raise RuntimeError(_NO_PNG)
+    return _graphviz(dot(), "png", f"{_NO_PNG}, or install Graphviz", scale)
 
 
 def pdf(dot: str) -> bytes:

@@ -16,6 +16,7 @@ from .ir import Graph
 from .overlay import backward as _backward
 from .overlay import colour
 from .palette import Theme
+from .unfold import unfold as _unfold
 from .view import View
 
 
@@ -53,6 +54,14 @@ def view(graph: Graph, **options: Unpack[Options]) -> View:
     if color_by is not None:
         result = colour(graph, result, color_by)
     return _backward(graph, result) if direction == "backward" else result
+
+
+def whole(graph: Graph, **options: Unpack[Options]) -> View:
+    """The same view with every module open; pages close modules themselves."""
+    kept = {key: options[key] for key in ("fold_repeats", "show_params") if key in options}  # type: ignore[literal-required]
+    result = _unfold(graph, **kept)
+    color_by = options.get("color_by")
+    return colour(graph, result, color_by) if color_by is not None else result
 
 
 def svg(graph: Graph, **options: Unpack[DrawOptions]) -> str:

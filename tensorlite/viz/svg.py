@@ -19,9 +19,9 @@ _HEAD, _LEGEND, _RADIUS = 34.0, 18.0, 8.0
 def svg(view: View, layout: Layout, theme: Theme = "auto") -> str:
     """The picture as one SVG document."""
     title = one_line(view.title)
-    legend = _legend(view)
+    swatches = legend(view)
     wide = max(layout.width, width(title, 16) + 28.0, 120.0)
-    rows = _wrap(legend, wide - 28.0)
+    rows = _wrap(swatches, wide - 28.0)
     left = round((wide - layout.width) / 2, 2)
     notes = [view.legend] if view.legend else []
     wide = max(wide, *(width(note, FACT_SIZE) + 28.0 for note in notes)) if notes else wide
@@ -216,7 +216,8 @@ _NAMES = {
 }
 
 
-def _legend(view: View) -> list[tuple[str, str]]:
+def legend(view: View) -> list[tuple[str, str]]:
+    """(role, words) of the colours that the view uses."""
     used = {box.role for box in view.boxes}
     rows = [(role, _NAMES[role]) for role in STRIPS if role in used]
     if any(link.kind == "skip" for link in view.links):
