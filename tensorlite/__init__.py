@@ -61,6 +61,7 @@ contiguous_format, preserve_format = "contiguous_format", "preserve_format"
 
 _SUBPACKAGES = frozenset({"compat", "func", "kernels", "linalg", "nn", "optim", "profiler", "special", "testing", "utils", "viz"})
 _ELSEWHERE = {
+    "set_printoptions": ("tensor.printing", "set_printoptions"),
     "save": ("utils.checkpoints", "save"),
     "load": ("utils.checkpoints", "load"),
     "get_num_threads": ("kernels.threads", "get_num_threads"),

@@ -14,9 +14,8 @@ from collections.abc import Sequence
 from typing import Any, TypeAlias
 
 import numpy as np
-import numpy.typing as npt
 
-Array: TypeAlias = npt.NDArray[Any]
+Array: TypeAlias = "np.ndarray[Any, np.dtype[Any]]"  # quoted: numpy.typing takes longer to import than it is worth
 
 
 class dtype:  # noqa: N801 (torch spells it so)
@@ -24,7 +23,7 @@ class dtype:  # noqa: N801 (torch spells it so)
 
     __slots__ = ("__weakref__", "dtype", "name")
 
-    def __init__(self, name: str, numpy_dtype: npt.DTypeLike) -> None:
+    def __init__(self, name: str, numpy_dtype: Any) -> None:
         self.name = name
         self.dtype = np.dtype(numpy_dtype)  # the attribute NumPy looks for when it is handed this object as a dtype
 
@@ -93,7 +92,7 @@ BOOL = np.dtype(np.bool_)
 _default = float32
 
 
-def from_numpy_dtype(d: npt.DTypeLike | dtype) -> dtype:
+def from_numpy_dtype(d: Any) -> dtype:
     """The tensorlite dtype of a NumPy dtype. Raises TypeError for types tensors cannot hold (str, object, datetime, …)."""
     if isinstance(d, dtype):
         return d

@@ -5,7 +5,6 @@ The streams are not torch's: the same seed gives other numbers than torch gives.
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 import numpy as np
@@ -53,6 +52,8 @@ class Generator:
 
     def get_state(self) -> Any:
         """The state as a tensor of bytes, to hand to `set_state`."""
+        import json
+
         from .autograd.graph import wrap
 
         text = json.dumps({"seed": self._seed, "state": self.numpy.bit_generator.state})
@@ -60,6 +61,8 @@ class Generator:
 
     def set_state(self, state: Any) -> Generator:
         """Go on from a state that `get_state` returned. Raises RuntimeError for anything else."""
+        import json
+
         try:
             saved = json.loads(bytes(getattr(state, "_data", state)).decode())
             self.numpy.bit_generator.state = saved["state"]

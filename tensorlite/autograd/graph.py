@@ -8,7 +8,6 @@ result is dropped.
 from __future__ import annotations
 
 import itertools
-import traceback
 from collections.abc import Callable
 from typing import Any, ClassVar
 
@@ -169,6 +168,8 @@ def make_node(plan: Plan, parents: tuple[Any, ...], slots: tuple[int, ...] | Non
 
 def forward_trace(skip: int = 2) -> list[str]:
     """The user's stack at this moment, without the library's own frames."""
+    import traceback
+
     here = __name__.split(".")[0]
     frames = [f for f in traceback.extract_stack()[:-skip] if f"/{here}/" not in f.filename.replace("\\", "/")]
     return traceback.format_list(frames)

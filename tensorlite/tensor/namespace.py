@@ -7,7 +7,7 @@ import importlib.util
 from collections.abc import Callable
 from typing import Any
 
-from . import arithmetic, creation, dunder, numpy_protocol, printing, properties, sampling
+from . import arithmetic, creation, dunder, numpy_protocol, properties, sampling
 from .methods import attach
 from .tensor import Tensor
 
@@ -36,5 +36,4 @@ def functions() -> dict[str, Callable[..., Any]]:
         found.update({name: getattr(module, name) for name in names})
     found.update({name: getattr(arithmetic, name) for name in ("add", "sub", "subtract", "rsub")})
     found["from_dlpack"] = dunder.from_dlpack
-    found["set_printoptions"] = printing.set_printoptions
     return found
