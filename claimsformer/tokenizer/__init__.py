@@ -4,5 +4,6 @@
 """
 
 from claimsformer.tokenizer.base import SpecialTokens, TokenizerBase, TokenizerError
+from claimsformer.tokenizer.loading import load_tokenizer
 
-__all__ = ["SpecialTokens", "TokenizerBase", "TokenizerError"]
+__all__ = ["SpecialTokens", "TokenizerBase", "TokenizerError", "load_tokenizer"]

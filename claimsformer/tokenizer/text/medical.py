@@ -93,12 +93,15 @@ def pieces_of(unit: str, drugs: frozenset[str]) -> list[Piece]:
 
 
 def _system_of(code: str, unit: str) -> str:
-    """The system of a code after a key word such as `ICD-10` or `dx`."""
-    if "NDC" in unit.upper():
-        return "ndc"
-    if "CPT" in unit.upper() or "HCPCS" in unit.upper():
-        return "cpt" if code[:4].isdigit() else "hcpcs"
-    return "icd9" if code[:1].isdigit() else "icd10"
+    """The system of a code after a key word such as `ICD-10`, `CPT` or `dx`; the code's form decides where they
+    disagree.
+    """
+    if re.search("cpt|hcpcs", unit, re.IGNORECASE):
+        if code[0].isalpha():
+            return "hcpcs"
+        if code[:4].isdigit():
+            return "cpt"
+    return "icd9" if code[0].isdigit() else "icd10"
 
 
 def _code(unit: str, system: str) -> list[Piece]:

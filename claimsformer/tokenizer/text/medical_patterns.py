@@ -43,7 +43,7 @@ _SOURCES = {
         r"(?i:icd ?-?(?:9|10)(?:-?cm)?|dx[0-9]{0,2}|diagnosis|cpt|hcpcs)[ :#]{1,2}"
         rf"(?P<code>{_HCPCS}|{_CPT}|{_ICD10}|{_ICD9}|[0-9]{{3,5}})"
     ),
-    "money": rf"-?(?:[$\u20ac\u00a3]|(?i:usd|eur) ?) ?(?:{_NUMBER})",
+    "money": rf"(?:[$\u20ac\u00a3]|(?i:usd|eur) ?) ?(?:{_NUMBER})",
     "vital": rf"{_SIGN}[ :=]{{1,2}}(?:[0-9]{{2,3}}/[0-9]{{2,3}}|[0-9]{{1,3}}(?:\.[0-9]+)?)(?: ?{_MEASURE}| [FC])?",
     "dose": rf"(?:{_NUMBER})(?:-(?:{_NUMBER}))?[ -]?{_MEASURE}(?:/(?:(?:{_NUMBER}) ?)?{_MEASURE}){{0,2}}",
     "frequency": (
@@ -63,8 +63,9 @@ _EDGE_BEFORE = r"(?<![\p{L}\p{N}])"
 _EDGE_AFTER = r"(?![\p{L}\p{N}])"
 # A code or number does not end within a longer number (`250.0` in `250.007`, `99213` in `99213-4567`).
 _NUMBER_AFTER = r"(?![.,/-]?[0-9])"
-# Words, digits by three, marks, white space: as in current byte-level tokenizers.
-_WORDS = r"'(?:[sdmt]|ll|ve|re)| ?\p{L}+| ?\p{N}{1,3}| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"
+# Words, digits by three, marks (but the currency sign of an amount), white space: as in current byte-level tokenizers.
+_MARKS = r"(?:[^\s\p{L}\p{N}$\u20ac\u00a3]|[$\u20ac\u00a3](?! ?[0-9]))+"
+_WORDS = rf"'(?:[sdmt]|ll|ve|re)| ?\p{{L}}+| ?\p{{N}}{{1,3}}| ?{_MARKS}|\s+(?!\S)|\s+|[^\s]"
 
 UNITS: dict[str, re.Pattern[str]] = {name: re.compile(f" ?(?:{source})", re.ASCII) for name, source in _SOURCES.items()}
 
@@ -82,6 +83,6 @@ def classify(piece: str, drugs: frozenset[str]) -> str | None:
     name = piece.removeprefix(" ").lower()
     if name in drugs:
         return "drug"
-    if len(piece) < 3:
+    if len(piece) < 2:
         return None
     return next((kind for kind, pattern in UNITS.items() if pattern.fullmatch(piece)), None)

@@ -119,7 +119,10 @@ class _Translation:
         self.at += 2
         if letter in "pP":
             end = self.source.index("}", self.at)
-            units = units_of_category(self.source[self.at + 1 : end])
+            name = self.source[self.at + 1 : end]
+            units = units_of_category(name)
+            if not units:
+                raise self._refuse(f"the property {name!r}")
             self.at = end + 1
             return units if letter == "p" else _ALL - units
         if letter in "sS":

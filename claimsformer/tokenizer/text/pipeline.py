@@ -4,8 +4,9 @@ or encoded.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from itertools import chain
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 from claimsformer.tokenizer.text.added import AddedToken, AddedTokens
 from claimsformer.tokenizer.text.models import PieceModel, Span
@@ -18,20 +19,23 @@ CACHE_LIMIT = 1 << 18  # pieces; a piece takes some 200 bytes
 LONG_PIECE = 64  # characters; longer pieces hardly ever come back
 
 
-class _Cache(dict[str, tuple[int, ...]]):
-    """Piece to ids; what is missing is encoded, and kept while there is room."""
+Found = TypeVar("Found", bound=Sequence[Any])
 
-    def __init__(self, model: PieceModel) -> None:
+
+class _Cache(dict[str, Found], Generic[Found]):
+    """Piece to ids (or to spans); what is missing is computed, and kept while there is room."""
+
+    def __init__(self, compute: Callable[[str], Found]) -> None:
         super().__init__()
-        self._encode = model.ids
+        self._compute = compute
 
-    def __missing__(self, piece: str) -> tuple[int, ...]:
-        ids = self._encode(piece)
+    def __missing__(self, piece: str) -> Found:
+        found = self._compute(piece)
         if len(piece) <= LONG_PIECE:
             if len(self) >= CACHE_LIMIT:
                 self.clear()
-            self[piece] = ids
-        return ids
+            self[piece] = found
+        return found
 
 
 class Pipeline:
@@ -45,15 +49,14 @@ class Pipeline:
         added: list[AddedToken],
         *,
         prefix_space: bool = False,
-        trim_offsets: bool = False,
     ) -> None:
         self.model = model
         self.splitter = splitter
         self.normalizer = normalizer
         self.prefix_space = prefix_space
-        self.trim_offsets = trim_offsets
         self.set_added(added)
-        self._cache = _Cache(model)
+        self._cache = _Cache(model.ids)
+        self._span_cache = _Cache(model.spans)
 
     def set_added(self, added: list[AddedToken]) -> None:
         """Replace the added tokens."""
@@ -72,9 +75,6 @@ class Pipeline:
                 for t in normalized
             ]
         return AddedTokens(raw), AddedTokens(normalized)
-
-    def __getstate__(self) -> dict[str, Any]:
-        raise TypeError("a pipeline is rebuilt from its tokenizer.json, not pickled")
 
     def ids(self, text: str, *, find_special: bool) -> list[int]:
         """The ids of a text."""
@@ -150,15 +150,5 @@ class Pipeline:
         for start, stop in pieces:
             piece = text[start:stop]
             ids += self._cache[piece]
-            for a, b in self.model.spans(piece):
-                spans.append(self._trimmed(text, start + a, start + b) if self.trim_offsets else (start + a, start + b))
-        return ids, [(max(0, a - shift), max(0, b - shift)) for a, b in spans]
-
-    @staticmethod
-    def _trimmed(text: str, a: int, b: int) -> Span:
-        token = text[a:b]
-        leading = len(token) - len(token.lstrip())
-        trailing = len(token) - len(token.rstrip())
-        if leading == len(token):
-            return (b, b)
-        return (a + leading, b - trailing)
+            spans += [(start + a - shift, start + b - shift) for a, b in self._span_cache[piece]]
+        return ids, [(max(0, a), max(0, b)) for a, b in spans]

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from claimsformer.tokenizer.base import TokenizerError
 
-__all__ = ["Template", "TemplatePart", "build_template", "trims_offsets", "word_piece_text"]
+__all__ = ["Template", "TemplatePart", "Trimming", "build_template", "build_trimming", "word_piece_text"]
 
 
 class TemplatePart(NamedTuple):
@@ -64,13 +64,35 @@ def _parts(entries: Sequence[Mapping[str, Any]], ids: Mapping[str, Sequence[int]
     return tuple(parts)
 
 
-def trims_offsets(state: Mapping[str, Any] | None) -> bool:
-    """Whether a byte-level token's characters leave out the white space at its ends."""
+class Trimming(NamedTuple):
+    """How byte-level offsets leave out the spaces at a token's ends; `keep_first`: not the one put before the text."""
+
+    keep_first: bool
+
+    def apply(self, contents: Sequence[bytes], spans: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
+        """The spans of tokens with these bytes, trimmed."""
+        trimmed = []
+        for position, (data, (start, stop)) in enumerate(zip(contents, spans, strict=True)):
+            leading = len(data) - len(data.lstrip(b" "))
+            trailing = len(data) - len(data.rstrip(b" "))
+            if leading:
+                kept = self.keep_first and (position == 0 or start == 0)
+                start = min(start + leading - kept, stop)
+            if trailing and stop >= trailing:
+                stop = max(stop - trailing, start)
+            trimmed.append((start, stop))
+        return trimmed
+
+
+def build_trimming(state: Mapping[str, Any] | None) -> Trimming | None:
+    """The trimming that a post-processor asks for, None for offsets as they are."""
     if state is None:
-        return False
+        return None
     if state["type"] == "Sequence":
-        return any(trims_offsets(part) for part in state["processors"])
-    return state["type"] in {"ByteLevel", "RobertaProcessing"} and bool(state.get("trim_offsets", True))
+        return next((t for t in map(build_trimming, state["processors"]) if t is not None), None)
+    if state["type"] in {"ByteLevel", "RobertaProcessing"} and state.get("trim_offsets", True):
+        return Trimming(bool(state.get("add_prefix_space", True)))
+    return None
 
 
 _CLEANED = (

@@ -27,7 +27,7 @@ from claimsformer.tokenizer.text.models import build_model
 from claimsformer.tokenizer.text.normalizers import build_normalizer
 from claimsformer.tokenizer.text.pipeline import Pipeline
 from claimsformer.tokenizer.text.splitters import build_splitter
-from claimsformer.tokenizer.text.templates import build_template, trims_offsets, word_piece_text
+from claimsformer.tokenizer.text.templates import build_template, build_trimming, word_piece_text
 
 __all__ = ["TextTokenizer"]
 
@@ -78,8 +78,8 @@ class TextTokenizer(TokenizerBase):
             build_normalizer(state.get("normalizer")),
             added,
             prefix_space=_adds_prefix_space(state.get("pre_tokenizer")),
-            trim_offsets=trims_offsets(state.get("post_processor")),
         )
+        self._trimming = build_trimming(state.get("post_processor"))
         self._decoder = state.get("decoder") or {}
         self._special_ids = frozenset(token.id for token in added if token.special)
         markers = state["model"].get("markers", [])
@@ -194,7 +194,10 @@ class TextTokenizer(TokenizerBase):
         if not isinstance(text, str):
             raise TokenizerError(f"a text must be a str, got {type(text).__name__}")
         if offsets:
-            return Encoded(*self._pipeline.ids_and_offsets(text, find_special=not self.split_special_tokens))
+            ids, spans = self._pipeline.ids_and_offsets(text, find_special=not self.split_special_tokens)
+            if self._trimming is not None:
+                spans = self._trimming.apply([self._content[index] for index in ids], spans)
+            return Encoded(ids, spans)
         return Encoded(self._pipeline.ids(text, find_special=not self.split_special_tokens))
 
     def _join(self, first: Encoded, second: Encoded | None, add_special_tokens: bool, offsets: bool) -> Encoded:
@@ -244,7 +247,7 @@ class TextTokenizer(TokenizerBase):
         batch = BatchEncoding()
         lengths = {len(row) for row in fields["input_ids"]}
         if target is not None and self.pad_token_id is None and (len(lengths) > 1 or lengths != {target}):
-            raise TokenizerError("this tokenizer has no pad token: set tokenizer.special with one of its tokens as pad")
+            raise TokenizerError("this tokenizer has no pad token: call set_special with one of its tokens as pad")
         for name, rows in fields.items():
             if name == "length":
                 batch[name] = np.array(rows[0] if single else rows, dtype=np.int64)
@@ -277,7 +280,7 @@ class TextTokenizer(TokenizerBase):
 
     # Special tokens -----------------------------------------------------------------------------------------------
 
-    def build_special(self, special: SpecialTokens) -> None:
+    def set_special(self, special: SpecialTokens) -> None:
         """Set which of the vocabulary's tokens play which role (a pad token for GPT-2); raises TokenizerError for
         unknown ones.
         """
@@ -285,6 +288,15 @@ class TextTokenizer(TokenizerBase):
         if unknown:
             raise TokenizerError(f"not in the vocabulary: {', '.join(unknown)}")
         self.special = special
+
+    @property
+    def all_special_ids(self) -> list[int]:
+        """Ids of the special tokens of the vocabulary, ascending."""
+        return sorted(self._special_ids)
+
+    def num_special_tokens_to_add(self, pair: bool = False) -> int:
+        """How many special tokens the template puts around one sequence, or a pair."""
+        return self.template.added(pair)
 
     # Saving -------------------------------------------------------------------------------------------------------
 
@@ -307,6 +319,9 @@ class TextTokenizer(TokenizerBase):
             for name in ("model_max_length", "padding_side", "truncation_side", "split_special_tokens")
         }
         return cls(state["tokenizer"], special=SpecialTokens(**state["special"]), **options)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self).from_dict, (self.to_dict(),)
 
     def save_huggingface(self, folder: str | os.PathLike[str]) -> Path:
         """Write a `tokenizer.json` that Hugging Face's `tokenizers` reads; raises TokenizerError for a medical one."""

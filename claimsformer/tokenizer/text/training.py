@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, Literal
 
 from claimsformer.tokenizer.base import SpecialTokens, TokenizerError
 from claimsformer.tokenizer.text.bytes import BYTE_TO_CHAR, bytes_of_token, encode_bytes, token_of_bytes
@@ -18,7 +18,8 @@ from claimsformer.tokenizer.text.trainer import BYTES_IN_ORDER, learn_merges
 
 __all__ = ["train_state"]
 
-WHOLE_SHARE = 0.25  # of the vocabulary, at most, for the pieces of medical units
+TemplateName = Literal["none", "cls_sep", "bos_eos"]
+WHOLE_SHARE = 0.25  # of the room for learned tokens, at most, for the pieces of medical units
 
 
 def train_state(
@@ -30,6 +31,7 @@ def train_state(
     min_frequency: int = 2,
     special: SpecialTokens | None = None,
     extra_special: Iterable[str] = (),
+    template: TemplateName = "none",
 ) -> tuple[dict[str, Any], SpecialTokens]:
     """A `tokenizer.json` with at most `vocab_size` tokens, learned from texts, and the roles of its special tokens.
 
@@ -43,12 +45,16 @@ def train_state(
     drugs = sorted({" ".join(name.lower().split()) for name in drugs}) if medical else []
     markers = [marker + space for marker in MARKERS for space in ("", SPACED)] if medical else []
     tokens = names + markers + [BYTE_TO_CHAR[byte] for byte in BYTES_IN_ORDER]
-    if vocab_size < len(tokens):
-        raise TokenizerError(
-            f"vocab_size must be at least {len(tokens)} (special tokens, markers, bytes), got {vocab_size}"
+    names_of_drugs = [token_of_bytes(encode_bytes(spelling)) for drug in drugs for spelling in (drug, " " + drug)]
+    whole = [token for token in dict.fromkeys(names_of_drugs) if token not in tokens]
+    room = vocab_size - len(tokens) - len(whole)
+    if room < 0:
+        least = (
+            f"{vocab_size - room} ({len(names)} special, {len(markers)} markers, 256 bytes, {len(whole)} drug names)"
         )
+        raise TokenizerError(f"vocab_size must be at least {least}, got {vocab_size}")
     words, units = _count_medical(texts, drugs) if medical else (_count(texts), Counter[str]())
-    whole = _whole_pieces(units, drugs, vocab_size, min_frequency, vocab_size - len(tokens), set(tokens))
+    whole += _frequent_pieces(units, min_frequency, int(room * WHOLE_SHARE), {*tokens, *whole})
     first_byte = len(names) + len(markers)
     reserved = set(names + markers)
     known = {
@@ -69,7 +75,32 @@ def train_state(
     vocab |= {token_of_bytes(data): index for _, index, data in merges}
     name_of = {index: token for token, index in vocab.items()}
     pairs = [[name_of[left], name_of[right]] for (left, right), _, _ in merges]
-    return _state(names, vocab, pairs, whole, markers, drugs, medical), special
+    state = _state(names, vocab, pairs, whole, markers, drugs, medical)
+    if template != "none":
+        state["post_processor"] = _post_processor(template, special, vocab)
+    return state, special
+
+
+def _post_processor(template: TemplateName, special: SpecialTokens, vocab: dict[str, int]) -> dict[str, Any]:
+    """[CLS] A [SEP] B [SEP], or <bos> A <eos>; raises TokenizerError when a role has no token."""
+    first, last = (special.cls, special.sep) if template == "cls_sep" else (special.bos, special.eos)
+    if first is None or last is None:
+        raise TokenizerError(
+            f"template {template!r} needs special tokens for both of its roles, got {first} and {last}"
+        )
+
+    def token(name: str, type_id: int) -> dict[str, Any]:
+        return {"SpecialToken": {"id": name, "type_id": type_id}}
+
+    def sequence(name: str, type_id: int) -> dict[str, Any]:
+        return {"Sequence": {"id": name, "type_id": type_id}}
+
+    return {
+        "type": "TemplateProcessing",
+        "single": [token(first, 0), sequence("A", 0), token(last, 0)],
+        "pair": [token(first, 0), sequence("A", 0), token(last, 0), sequence("B", 1), token(last, 1)],
+        "special_tokens": {name: {"id": name, "ids": [vocab[name]], "tokens": [name]} for name in (first, last)},
+    }
 
 
 def _count(texts: Iterable[str]) -> Counter[str]:
@@ -98,14 +129,10 @@ def _count_medical(texts: Iterable[str], drugs: Iterable[str]) -> tuple[Counter[
     return words, parts
 
 
-def _whole_pieces(
-    units: Counter[str], drugs: Iterable[str], vocab_size: int, min_frequency: int, room: int, taken: set[str]
-) -> list[str]:
-    """Tokens for whole pieces: drug names with and without a space before them, then frequent pieces of units."""
-    names = [spelling for drug in drugs for spelling in (drug, " " + drug)]
+def _frequent_pieces(units: Counter[str], min_frequency: int, budget: int, taken: set[str]) -> list[str]:
+    """Tokens for the most frequent pieces of units that have none yet."""
     frequent = sorted((piece for piece, count in units.items() if count >= min_frequency), key=lambda p: (-units[p], p))
-    budget = min(room, int(vocab_size * WHOLE_SHARE))
-    tokens = dict.fromkeys(token_of_bytes(encode_bytes(piece)) for piece in [*names, *frequent])
+    tokens = (token_of_bytes(encode_bytes(piece)) for piece in frequent)
     return [token for token in tokens if token not in taken][:budget]
 
 

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from claimsformer.errors import NotFittedError
-from claimsformer.tokenizer import TokenizerError
+from claimsformer.tokenizer import TokenizerError, load_tokenizer
 from claimsformer.tokenizer.codes import levels
 from claimsformer.tokenizer.fields import (
     SYNPUF_SPEC,
@@ -281,6 +281,7 @@ def test_saved_and_loaded_it_is_the_same(tokenizer: FieldTokenizer, frame: pl.Da
     path = tokenizer.save_pretrained(tmp_path / "model")
     loaded = FieldTokenizer.from_pretrained(tmp_path / "model")
     assert path.name == "tokenizer.json"
+    assert isinstance(load_tokenizer(tmp_path / "model"), FieldTokenizer)
     assert loaded.spec == tokenizer.spec
     assert loaded.vocab == tokenizer.vocab
     for name in ClaimBatch.__dataclass_fields__:
