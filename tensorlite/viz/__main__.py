@@ -18,7 +18,7 @@ from .overlay import COLOR_BY
 
 
 def build(spec: str) -> Graph:
-    """The graph of `module:factory`. Raises `ValueError` for a malformed spec or a factory that returns something else."""
+    """The graph of `module:factory`. Raises `ValueError` for a malformed spec or another result."""
     module_name, _, attribute = spec.partition(":")
     if not module_name or not attribute:
         raise ValueError(f"expected module:factory, got {spec!r}")

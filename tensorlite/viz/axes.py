@@ -36,7 +36,8 @@ class Scale:
         raw = (self.high - self.low) / wanted
         power = 10.0 ** math.floor(math.log10(raw))
         step = next(m * power for m in (1, 2, 2.5, 5, 10) if m * power >= raw * 0.999)
-        first, count = math.ceil(self.low / step - 1e-9), int(math.floor((self.high - self.low) / step + 1e-9)) + 2
+        first = math.ceil(self.low / step - 1e-9)
+        count = math.floor((self.high - self.low) / step + 1e-9) + 2
         return [k * step for k in range(first, first + count) if k * step <= self.high + step * 1e-9]
 
 

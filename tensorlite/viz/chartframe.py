@@ -56,7 +56,8 @@ def document(title: str, words: str, body: Sequence[str], wide: float, high: flo
         [
             f'<svg xmlns="http://www.w3.org/2000/svg" class="tlc tlc-{theme}" width="{wide:g}" height="{high:g}" '
             f'viewBox="0 0 {wide:g} {high:g}" role="img" aria-labelledby="{name}-t {name}-d">',
-            f'<title id="{name}-t">{flat}</title><desc id="{name}-d">{text(words)}</desc><style>{chart_style(theme)}</style>',
+            f'<title id="{name}-t">{flat}</title><desc id="{name}-d">{text(words)}</desc>',
+            f"<style>{chart_style(theme)}</style>",
             f'<rect class="bg" width="{wide:g}" height="{high:g}" fill="#FEFEFE"/>',
             f'<text class="head" x="14" y="24">{flat}</text>',
             *body,

@@ -124,7 +124,8 @@ _PAGE = """<!DOCTYPE html>
 <body>
 <header>
 <h1>{title}</h1>
-<div class="find"><label for="search">Find</label><input id="search" type="search" autocomplete="off"><ul id="found"></ul></div>
+<div class="find"><label for="search">Find</label>
+<input id="search" type="search" autocomplete="off"><ul id="found"></ul></div>
 <button id="all" type="button">Open all</button>
 <button id="none" type="button">Close all</button>
 <button id="out" type="button" aria-label="Zoom out">−</button>

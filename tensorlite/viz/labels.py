@@ -32,7 +32,7 @@ _PLAIN_WORDS = frozenset(
 
 
 def op_lines(graph: Graph, node: Node, module: Module | None, leaves: Sequence[Node], *, skip: bool) -> tuple[str, ...]:
-    """Lines of an op box; `module` is set when the op is all that the module does, `leaves` are drawn inside the box."""
+    """Lines of an op box; `module` is set when the op is all that it does, `leaves` are drawn inside."""
     params = [leaf for leaf in leaves if leaf.kind == "param"]
     title = module_title(module) if module is not None else _op_title(node, leaves, skip)
     weight = max(params, key=lambda leaf: leaf.params, default=None)

@@ -20,7 +20,7 @@ _SWEEP_BUDGET = 600_000  # segments looked at over all ordering sweeps
 
 @dataclass(frozen=True, slots=True)
 class Arc:
-    """An edge between two items; `weight` pulls its ends into line, `out`/`into` are offsets from the items' centres."""
+    """An edge between two items; `weight` pulls its ends into line, `out` and `into` are offsets from centres."""
 
     tail: int
     head: int
@@ -163,7 +163,7 @@ def _join(segments: dict[tuple[int, int], _Segment], lo: int, hi: int, weight: f
 
 
 def order(rows: list[list[int]], segments: Sequence[_Segment], rank: Sequence[int], breadth: Sequence[float]) -> None:
-    """Sort each row by the mean position of its neighbours, up and down, and keep the order with the fewest crossings."""
+    """Sort each row by the mean position of its neighbours, up and down; keep the order with the fewest crossings."""
     above: dict[int, list[tuple[int, float]]] = {}
     below: dict[int, list[tuple[int, float]]] = {}
     for s in segments:

@@ -41,7 +41,7 @@ class Rect:
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """Bézier curve of a link: a start point, then three points for each cubic piece. `label` is where its text begins."""
+    """Bézier curve of a link: a start point, then three points for each piece; `label` is where its text begins."""
 
     points: tuple[Point, ...]
     label: Point | None = None

@@ -96,7 +96,7 @@ def text(graph: Graph, **options: Unpack[Options]) -> str:
 
 
 def png(graph: Graph, *, scale: float = 2.0, **options: Unpack[DrawOptions]) -> bytes:
-    """PNG at `scale` device pixels a CSS pixel. Raises `RuntimeError` naming the extra when no converter is installed."""
+    """PNG at `scale` device pixels a CSS pixel. Raises `RuntimeError` naming the extra that is missing."""
     options.setdefault("theme", "light")
     return raster.png(svg(graph, **options), scale, lambda: dot(graph, **_undrawn(options)))
 

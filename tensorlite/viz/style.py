@@ -1,4 +1,4 @@
-"""One style sheet for SVG and HTML, made from the palette: light by default, dark by media query, or one theme pinned."""
+"""One style sheet for SVG and HTML, made from the palette: light, dark by media query, or one theme pinned."""
 
 from __future__ import annotations
 

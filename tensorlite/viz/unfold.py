@@ -49,7 +49,7 @@ class _Unfolding:
         return ops
 
     def _root(self) -> int | None:
-        """The one call that holds nearly everything; its name becomes the title instead of a frame around the picture."""
+        """The one call that holds nearly everything: a title is enough, it needs no frame."""
         tops = [m for m in self.graph.modules if m.parent is None and self.ops_in[m.id]]
         total = sum(node.kind == "op" for node in self.graph.nodes)
         return (
