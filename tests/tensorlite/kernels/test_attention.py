@@ -157,3 +157,5 @@ def test_errors_name_the_shapes():
         kernels.attention(q, np.ones((1, 4, 3, 5)), q)
     with pytest.raises(ValueError, match="dropout"):
         kernels.attention(q, q, q, dropout=1.0)
+    with pytest.raises(ValueError, match=r"broadcastable to \(1, 4, 3, 3\), got \(2, 3\)"):
+        kernels.attention(q, q, q, np.ones((2, 3), np.bool_))
