@@ -190,7 +190,7 @@ class Function:
         dtypes: Any = tuple(r._data.dtype if isinstance(r, Variable) else None for r in fresh)
         node = make_node(plan, parents, slots if any(slots) else None, (ctx,), None, shapes[0] if single else shapes, dtypes[0] if single else dtypes)
         if mode.anomaly:
-            node.extras = {"trace": forward_trace(2)}
+            node.extras = {"trace": forward_trace()}
         ctx._arrived = set(range(len(results)))  # type: ignore[attr-defined]
         ctx._inputs = tuple(None if isinstance(a, Variable) else a for a in args)  # type: ignore[attr-defined]
         reference = weakref.ref(node)

@@ -8,6 +8,7 @@ result is dropped.
 from __future__ import annotations
 
 import itertools
+import os
 from collections.abc import Callable
 from typing import Any, ClassVar
 
@@ -166,13 +167,14 @@ def make_node(plan: Plan, parents: tuple[Any, ...], slots: tuple[int, ...] | Non
     return node
 
 
-def forward_trace(skip: int = 2) -> list[str]:
+_PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+
+
+def forward_trace() -> list[str]:
     """The user's stack at this moment, without the library's own frames."""
     import traceback
 
-    here = __name__.split(".")[0]
-    frames = [f for f in traceback.extract_stack()[:-skip] if f"/{here}/" not in f.filename.replace("\\", "/")]
-    return traceback.format_list(frames)
+    return traceback.format_list([f for f in traceback.extract_stack() if not f.filename.startswith(_PACKAGE)])
 
 
 _changes: dict[int, tuple[list[int], list[str]]] = {}  # in anomaly mode: where each version counter was last raised
@@ -180,7 +182,7 @@ _changes: dict[int, tuple[list[int], list[str]]] = {}  # in anomaly mode: where 
 
 def remember_change(counter: list[int]) -> None:
     """Note the line that is changing this memory in place; done in anomaly mode only."""
-    _changes[id(counter)] = (counter, forward_trace(4))
+    _changes[id(counter)] = (counter, forward_trace())
 
 
 def change_trace(counter: list[int]) -> str:

@@ -172,7 +172,7 @@ def _record_variadic(op: Op, items: list[Any], needs: tuple[bool, ...], values: 
             versions.append((i, result.counter(), 0))
     node = make_node(plan, parents, slots if any(slots) else None, tuple(saved), versions or None, out.shape, out.dtype)
     if mode.anomaly:
-        node.extras = {"trace": forward_trace(3)}
+        node.extras = {"trace": forward_trace()}
     result._rg = True
     result._node = node
     return result
