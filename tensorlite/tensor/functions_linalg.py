@@ -1,0 +1,3 @@
+"""placeholder"""
+from .compose import Exports
+EXPORTS: Exports = {}
