@@ -117,12 +117,12 @@ def rows_unbuffered(columns: int) -> Iterator[None]:
 
 
 def float16_by_float32(kernel: Callable[P, R]) -> Callable[P, R]:
-    """Compute in float32 when an array given is float16; cast float results and buffers written back to float16."""
+    """Compute in float32 what is given as float16; results are float16 again if the first array is."""
 
     @functools.wraps(kernel)
     def wrapper(*args: P.args, **kwargs: P.kwargs) -> R:
-        given = (*args, *kwargs.values())
-        if not any(isinstance(a, np.ndarray) and a.dtype == np.float16 for a in given):
+        arrays = [a for a in (*args, *kwargs.values()) if isinstance(a, np.ndarray)]
+        if not any(a.dtype == np.float16 for a in arrays):
             return kernel(*args, **kwargs)
         wide_kwargs = {key: _widened(value) for key, value in kwargs.items()}
         result = kernel(*(_widened(a) for a in args), **wide_kwargs)  # type: ignore[arg-type]
@@ -132,15 +132,20 @@ def float16_by_float32(kernel: Callable[P, R]) -> Callable[P, R]:
             if isinstance(narrow, np.ndarray) and narrow is not wide:
                 narrow[...] = _narrowed(wide)
                 narrow_of[id(wide)] = narrow
+        narrow_result = _narrowed if arrays[0].dtype == np.float16 else _unchanged
         if isinstance(result, tuple):
-            return cast(R, tuple(narrow_of.get(id(a), _narrowed(a)) for a in result))
-        return cast(R, narrow_of.get(id(result), _narrowed(result)))
+            return cast(R, tuple(narrow_of.get(id(a), narrow_result(a)) for a in result))
+        return cast(R, narrow_of.get(id(result), narrow_result(result)))
 
     return wrapper
 
 
 def _widened(value: object) -> object:
     return value.astype(np.float32) if isinstance(value, np.ndarray) and value.dtype == np.float16 else value
+
+
+def _unchanged(value: object) -> object:
+    return value
 
 
 def _narrowed(value: object) -> object:
