@@ -10,6 +10,7 @@ gpt2 = TextTokenizer.from_pretrained("folder/with/vocab.json/and/merges.txt")
 from claimsformer.tokenizer.text.coverage import Coverage, measure_coverage
 from claimsformer.tokenizer.text.drugs import DEFAULT_DRUGS
 from claimsformer.tokenizer.text.encoding import BatchEncoding
+from claimsformer.tokenizer.text.files import byte_level_state
 from claimsformer.tokenizer.text.medical import MedicalSplitter, Piece, Unit
 from claimsformer.tokenizer.text.parallel import ParallelEncoder
 from claimsformer.tokenizer.text.patterns import GPT2_SPLIT, SplitPattern
@@ -18,6 +19,7 @@ from claimsformer.tokenizer.text.tokenizer import TextTokenizer
 __all__ = [
     "TextTokenizer",
     "BatchEncoding",
+    "byte_level_state",
     "Coverage",
     "measure_coverage",
     "MedicalSplitter",

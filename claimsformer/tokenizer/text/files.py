@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from claimsformer.tokenizer.base import TOKENIZER_FILE, SpecialTokens, TokenizerError, read_json
 
-__all__ = ["bert_state", "gpt2_state", "read_tokenizer_files"]
+__all__ = ["bert_state", "byte_level_state", "gpt2_state", "read_tokenizer_files"]
 
 _ROLES = ("pad", "cls", "sep", "mask", "bos", "eos", "unk")
 _PAIRS = (("vocab.json", "merges.txt"), ("encoder.json", "vocab.bpe"))
@@ -40,16 +40,45 @@ def gpt2_state(vocab_file: Path, merges_file: Path, added_file: Path | None = No
     vocab = read_json(vocab_file)
     lines = merges_file.read_text(encoding="utf-8").split("\n")
     merges = [line.split(" ") for line in lines if line and not line.startswith("#version")]
-    added = {"<|endoftext|>": vocab["<|endoftext|>"]} if "<|endoftext|>" in vocab else {}
-    ordinary = read_json(added_file) if added_file is not None and added_file.is_file() else {}
+    special = {"<|endoftext|>": vocab["<|endoftext|>"]} if "<|endoftext|>" in vocab else {}
+    added = read_json(added_file) if added_file is not None and added_file.is_file() else {}
+    return byte_level_state(vocab, merges, special=special, ordinary=added)
+
+
+def byte_level_state(
+    vocab: Mapping[str, int],
+    merges: Sequence[Sequence[str]],
+    *,
+    pattern: str | None = None,
+    single_digits: bool = False,
+    ignore_merges: bool = False,
+    special: Mapping[str, int] | None = None,
+    ordinary: Mapping[str, int] | None = None,
+) -> dict[str, Any]:
+    """A byte-level BPE from its parts, as a GGUF file holds them.
+
+    `pattern` splits the text (default GPT-2's), `single_digits` splits numbers before it (SmolLM2), `special` and
+    `ordinary` are added tokens with their ids.
+    """
+    byte_level = {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True, "use_regex": pattern is None}
+    parts: list[dict[str, Any]] = [{"type": "Digits", "individual_digits": True}] if single_digits else []
+    if pattern is not None:
+        parts.append({"type": "Split", "pattern": {"Regex": pattern}, "behavior": "Isolated", "invert": False})
+    special = special or {}
+    rest = {name: index for name, index in (ordinary or {}).items() if name not in special}
     return {
-        "added_tokens": [_added(name, index, special=True) for name, index in added.items()]
-        + [_added(name, index, special=False) for name, index in ordinary.items() if name not in added],
+        "version": "1.0",
+        "truncation": None,
+        "padding": None,
+        "added_tokens": [_added(name, index, special=True) for name, index in special.items()]
+        + [_added(name, index, special=False) for name, index in rest.items()],
         "normalizer": None,
-        "pre_tokenizer": {"type": "ByteLevel", "add_prefix_space": False, "use_regex": True},
-        "post_processor": {"type": "ByteLevel", "trim_offsets": True},
-        "decoder": {"type": "ByteLevel"},
-        "model": {"type": "BPE", "vocab": vocab, "merges": merges},
+        "pre_tokenizer": {"type": "Sequence", "pretokenizers": [*parts, byte_level]} if parts else byte_level,
+        "post_processor": byte_level | {"use_regex": True},
+        "decoder": byte_level | {"use_regex": True},
+        "model": {"type": "BPE", "dropout": None, "unk_token": None, "continuing_subword_prefix": None}
+        | {"end_of_word_suffix": None, "fuse_unk": False, "byte_fallback": False, "ignore_merges": ignore_merges}
+        | {"vocab": dict(vocab), "merges": [list(pair) for pair in merges]},
     }
 
 
@@ -76,7 +105,8 @@ def bert_state(vocab_file: Path, *, lowercase: bool = True) -> dict[str, Any]:
 
 
 def _added(content: str, index: int, *, special: bool) -> dict[str, Any]:
-    return {"id": index, "content": content, "special": special, "normalized": False}
+    options = {"single_word": False, "lstrip": False, "rstrip": False, "normalized": False, "special": special}
+    return {"id": index, "content": content, **options}
 
 
 def _config(folder: Path) -> dict[str, Any]:

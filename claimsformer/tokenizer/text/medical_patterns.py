@@ -12,7 +12,8 @@ from collections.abc import Iterable
 
 __all__ = ["UNITS", "classify", "unit_pattern"]
 
-_NUMBER = r"[0-9]{1,3}(?:,[0-9]{3})+(?:\.[0-9]+)?|[0-9]+(?:\.[0-9]+)?"
+# Every repeat is bounded, so that no text makes the search quadratic.
+_NUMBER = r"[0-9]{1,3}(?:,[0-9]{3}){1,4}(?:\.[0-9]{1,6})?|[0-9]{1,12}(?:\.[0-9]{1,6})?"
 _MEASURE = (
     r"(?i:mcg|mg|ug|[\u00b5\u03bc]g|ng|kg|g|ml|dl|cc|l|units?|unt|iu|meq|mmol|mol|tablets?|tabs?|capsules?|caps?|puffs?|drops?|"
     r"patch(?:es)?|vials?|sprays?|mmhg|mm ?hg|bpm|cm|mm|lbs?|oz|[\u00b0] ?[cf]|%|"
@@ -44,7 +45,10 @@ _SOURCES = {
         rf"(?P<code>{_HCPCS}|{_CPT}|{_ICD10}|{_ICD9}|[0-9]{{3,5}})"
     ),
     "money": rf"(?:[$\u20ac\u00a3]|(?i:usd|eur) ?) ?(?:{_NUMBER})",
-    "vital": rf"{_SIGN}[ :=]{{1,2}}(?:[0-9]{{2,3}}/[0-9]{{2,3}}|[0-9]{{1,3}}(?:\.[0-9]+)?)(?: ?{_MEASURE}| [FC])?",
+    "vital": (
+        rf"{_SIGN}[ :=]{{1,2}}(?:[0-9]{{2,3}}/[0-9]{{2,3}}|[0-9]{{1,3}}(?:\.[0-9]{{1,2}})?)"
+        rf"(?: ?{_MEASURE}| [FC])?"
+    ),
     "dose": rf"(?:{_NUMBER})(?:-(?:{_NUMBER}))?[ -]?{_MEASURE}(?:/(?:(?:{_NUMBER}) ?)?{_MEASURE}){{0,2}}",
     "frequency": (
         r"(?i:q ?[0-9]{1,2}(?:-[0-9]{1,2})? ?(?:hours|hrs|hr|h)|"

@@ -11,6 +11,7 @@ from typing import Any, Literal
 from claimsformer.tokenizer.base import SpecialTokens, TokenizerError
 from claimsformer.tokenizer.text.bytes import BYTE_TO_CHAR, bytes_of_token, encode_bytes, token_of_bytes
 from claimsformer.tokenizer.text.drugs import DEFAULT_DRUGS
+from claimsformer.tokenizer.text.files import byte_level_state
 from claimsformer.tokenizer.text.medical import MARKERS, SPACED, MedicalSplitter, pieces_of
 from claimsformer.tokenizer.text.medical_patterns import classify
 from claimsformer.tokenizer.text.patterns import GPT2_SPLIT, SplitPattern
@@ -145,25 +146,12 @@ def _state(
     drugs: list[str],
     medical: bool,
 ) -> dict[str, Any]:
-    byte_level = {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True, "use_regex": True}
-    state: dict[str, Any] = {
-        "version": "1.0",
-        "truncation": None,
-        "padding": None,
-        "added_tokens": [
-            {"id": vocab[name], "content": name, "single_word": False, "lstrip": False, "rstrip": False}
-            | {"normalized": False, "special": True}
-            for name in names
-        ],
-        "normalizer": None,
-        "pre_tokenizer": {"type": "Medical", "drugs": drugs} if medical else byte_level,
-        "post_processor": None if medical else byte_level,
-        "decoder": byte_level,
-        "model": {"type": "BPE", "dropout": None, "unk_token": None, "continuing_subword_prefix": None}
-        | {"end_of_word_suffix": None, "fuse_unk": False, "byte_fallback": False, "ignore_merges": False}
-        | {"vocab": vocab, "merges": merges},
-    }
+    state = byte_level_state(vocab, merges, special={name: vocab[name] for name in names})
     if medical:
-        state["medical"] = {"version": 1}
+        state |= {
+            "medical": {"version": 1},
+            "pre_tokenizer": {"type": "Medical", "drugs": drugs},
+            "post_processor": None,
+        }
         state["model"] |= {"whole": whole, "markers": markers, "drugs": drugs}
     return state

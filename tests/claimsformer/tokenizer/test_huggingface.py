@@ -15,7 +15,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from claimsformer.tokenizer import SpecialTokens, TokenizerError
-from claimsformer.tokenizer.text import GPT2_SPLIT, SplitPattern, TextTokenizer
+from claimsformer.tokenizer.text import GPT2_SPLIT, SplitPattern, TextTokenizer, byte_level_state
 
 tokenizers = pytest.importorskip("tokenizers", reason="compares with Hugging Face's tokenizers")
 from tokenizers import (  # noqa: E402
@@ -230,6 +230,17 @@ def test_gpt2_files(tmp_path: Path) -> None:
         assert ours.eos_token_id == ours.bos_token_id == state["vocab"]["<|endoftext|>"]
         for text in [*corpus()[:40], "é 漢\u3000½ <|endoftext|> x"]:
             assert ours.encode(text) == hf.encode(text).ids
+
+
+def test_byte_level_from_parts(tmp_path: Path) -> None:
+    hf = BYTE_LEVEL["smollm2"]()
+    model = json.loads(hf.to_str())["model"]
+    special = {name: model["vocab"][name] for name in ("<|endoftext|>", "<|pad|>")}
+    ours = TextTokenizer(byte_level_state(model["vocab"], model["merges"], single_digits=True, special=special))
+    ours.save_huggingface(tmp_path)
+    again = Tokenizer.from_file(str(tmp_path / "tokenizer.json"))
+    for text in [*corpus()[:40], "a 123 <|endoftext|>4"]:
+        assert ours.encode(text) == hf.encode(text).ids == again.encode(text).ids
 
 
 def test_phi_added_runs_of_spaces(tmp_path: Path) -> None:

@@ -271,3 +271,9 @@ def test_text_needs_neither_polars_nor_other_tokenizers() -> None:
         "assert t.decode(t.encode('E11.9 \u00e9')) == 'E11.9 \u00e9'\n"
     )
     subprocess.run([sys.executable, "-c", code], check=True, cwd=Path(__file__).parents[3])
+
+
+@pytest.mark.parametrize("unit", ["1,111,", "1", "a", " ", "5 mg/", "E11.", "-", "$", "BP 1/", "é", "\ud800", "[PAD]"])
+def test_long_monotonous_texts_take_linear_time(tokenizer: TextTokenizer, unit: str) -> None:
+    text = unit * 20_000  # quadratic behaviour would take minutes here
+    assert tokenizer.decode(tokenizer.encode(text)) == text
