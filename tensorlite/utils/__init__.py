@@ -1,1 +1,1 @@
-"""Utilities by torch's names: `data`, `checkpoint`, and reading and writing of safetensors."""
+"""Data loading, checkpoints of computation, and files, by the names of torch.utils."""

@@ -20,7 +20,7 @@ class _Checkpoint(Function):
     @staticmethod
     def forward(ctx: Any, function: Any, preserve: bool, *args: Any) -> Any:
         ctx.function = function
-        ctx.state = default_generator.get_state() if preserve else None
+        ctx.state = default_generator.state_bytes() if preserve else None
         ctx.others = [None if isinstance(a, Variable) else a for a in args]
         ctx.places = [i for i, a in enumerate(args) if isinstance(a, Variable)]
         ctx.save_for_backward(*(args[i] for i in ctx.places))
@@ -33,7 +33,7 @@ class _Checkpoint(Function):
             t = saved.detach()
             t._rg = saved._rg
             arguments[i] = t
-        now = default_generator.get_state() if ctx.state is not None else None
+        now = default_generator.state_bytes() if ctx.state is not None else None
         try:
             if ctx.state is not None:
                 default_generator.set_state(ctx.state)
