@@ -40,7 +40,7 @@ from .dtypes import (
     set_default_dtype,
     uint8,
 )
-from .random import Generator, default_generator, get_rng_state, initial_seed, manual_seed, seed, set_rng_state
+from .random import Generator, default_generator, initial_seed, manual_seed, seed, set_rng_state
 from .tensor import Size, Tensor, device
 from .tensor.namespace import functions as _functions
 
@@ -59,7 +59,9 @@ newaxis = None
 strided = "strided"
 contiguous_format, preserve_format = "contiguous_format", "preserve_format"
 
-_SUBPACKAGES = frozenset({"compat", "func", "kernels", "linalg", "nn", "optim", "profiler", "special", "testing", "utils", "viz"})
+_SUBPACKAGES = frozenset(
+    {"compat", "func", "kernels", "linalg", "nn", "optim", "profiler", "special", "testing", "utils", "viz"}
+)
 _ELSEWHERE = {
     "set_printoptions": ("tensor.printing", "set_printoptions"),
     "save": ("utils.checkpoints", "save"),
@@ -82,7 +84,9 @@ def __getattr__(name: str) -> Any:
     import difflib
 
     near = difflib.get_close_matches(name, [*globals(), *_SUBPACKAGES, *_ELSEWHERE], 1)
-    raise AttributeError(f"module 'tensorlite' has no attribute '{name}'" + (f"; did you mean '{near[0]}'?" if near else ""))
+    raise AttributeError(
+        f"module 'tensorlite' has no attribute '{name}'" + (f"; did you mean '{near[0]}'?" if near else "")
+    )
 
 
 def __dir__() -> list[str]:

@@ -25,15 +25,17 @@ class dtype:  # noqa: N801 (torch spells it so)
 
     def __init__(self, name: str, numpy_dtype: Any) -> None:
         self.name = name
-        self.dtype = np.dtype(numpy_dtype)  # the attribute NumPy looks for when it is handed this object as a dtype
+        self.dtype: np.dtype[Any] = np.dtype(
+            numpy_dtype
+        )  # the attribute NumPy looks for when it is handed this object as a dtype
 
     @property
     def is_floating_point(self) -> bool:
-        return self.dtype.kind == "f"
+        return bool(self.dtype.kind == "f")
 
     @property
     def is_complex(self) -> bool:
-        return self.dtype.kind == "c"
+        return bool(self.dtype.kind == "c")
 
     @property
     def is_signed(self) -> bool:
@@ -41,7 +43,7 @@ class dtype:  # noqa: N801 (torch spells it so)
 
     @property
     def itemsize(self) -> int:
-        return self.dtype.itemsize
+        return int(self.dtype.itemsize)
 
     def to_real(self) -> dtype:
         return from_numpy_dtype(np.empty(0, self.dtype).real.dtype)
@@ -84,12 +86,12 @@ ALL = (float16, float32, float64, int8, int16, int32, int64, uint8, bool_, compl
 _BY_NUMPY = {d.dtype: d for d in ALL}
 _KIND_ORDER = {"b": 0, "u": 1, "i": 1, "f": 2, "c": 3}
 
-F32 = np.dtype(np.float32)
-F64 = np.dtype(np.float64)
-I64 = np.dtype(np.int64)
-BOOL = np.dtype(np.bool_)
+F32: np.dtype[Any] = np.dtype(np.float32)
+F64: np.dtype[Any] = np.dtype(np.float64)
+I64: np.dtype[Any] = np.dtype(np.int64)
+BOOL: np.dtype[Any] = np.dtype(np.bool_)
 
-_default = float32
+_default: dtype = float32
 
 
 def from_numpy_dtype(d: Any) -> dtype:
@@ -105,7 +107,7 @@ def from_numpy_dtype(d: Any) -> dtype:
         ) from None
 
 
-_SCALAR_TYPES = {bool: BOOL, int: I64, complex: np.dtype(np.complex128)}
+_SCALAR_TYPES: dict[Any, np.dtype[Any]] = {bool: BOOL, int: I64, complex: np.dtype(np.complex128)}
 
 
 def to_numpy_dtype(d: Any) -> np.dtype[Any]:

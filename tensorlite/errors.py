@@ -16,10 +16,17 @@ def explain(op: str, params: Sequence[str], values: Sequence[Any], error: Except
     message = str(error)
     if "\n  in " in message:  # already explained by an inner op
         return error
-    given = ", ".join(f"{p}={describe(v)}" for p, v in zip(params, values, strict=False) if isinstance(v, np.ndarray | tuple | list))
+    given = ", ".join(
+        f"{p}={describe(v)}" for p, v in zip(params, values, strict=False) if isinstance(v, np.ndarray | tuple | list)
+    )
     arrays = [v for v in values if isinstance(v, np.ndarray)]
     kind: type[Exception] = type(error)
-    if "could not be broadcast" in message or "shape mismatch" in message or "broadcast" in message and kind is ValueError:
+    if (
+        "could not be broadcast" in message
+        or "shape mismatch" in message
+        or "broadcast" in message
+        and kind is ValueError
+    ):
         kind, message = RuntimeError, broadcast_message(arrays) or message
     elif isinstance(error, np.linalg.LinAlgError):
         kind, message = RuntimeError, f"linalg.{op}: {message}"

@@ -46,7 +46,9 @@ def _tracked(x: Variable) -> Variable:
     return t
 
 
-def grad_and_value(func: Callable[..., Any], argnums: int | tuple[int, ...] = 0, has_aux: bool = False) -> Callable[..., Any]:
+def grad_and_value(
+    func: Callable[..., Any], argnums: int | tuple[int, ...] = 0, has_aux: bool = False
+) -> Callable[..., Any]:
     """A function that returns (gradient, value) of a scalar `func`; with `has_aux`, (gradient, (value, aux))."""
 
     @functools.wraps(func)
@@ -61,7 +63,9 @@ def grad_and_value(func: Callable[..., Any], argnums: int | tuple[int, ...] = 0,
             result = func(*arguments, **kwargs)
             value, aux = result if has_aux else (result, None)
             if not isinstance(value, Variable) or value._data.ndim:
-                raise RuntimeError(f"Expected f(*args) to return a scalar tensor, got {'a tensor with ' + str(value._data.ndim) + ' dims' if isinstance(value, Variable) else type(value).__name__}")
+                raise RuntimeError(
+                    f"Expected f(*args) to return a scalar tensor, got {'a tensor with ' + str(value._data.ndim) + ' dims' if isinstance(value, Variable) else type(value).__name__}"
+                )
             if value._rg:
                 found = iter(take_grad(value, wanted, create_graph=outer, allow_unused=True, materialize_grads=True))
             else:
@@ -96,14 +100,26 @@ def vjp(func: Callable[..., Any], *primals: Any, has_aux: bool = False) -> tuple
     def pull(cotangents: Any, retain_graph: bool = True, create_graph: bool | None = None) -> Any:
         vs = _tensors(cotangents)
         record = any(v._rg for v in vs) if create_graph is None else create_graph
-        found = iter(take_grad(outs, wanted, vs, retain_graph=retain_graph, create_graph=record, allow_unused=True, materialize_grads=True))
+        found = iter(
+            take_grad(
+                outs,
+                wanted,
+                vs,
+                retain_graph=retain_graph,
+                create_graph=record,
+                allow_unused=True,
+                materialize_grads=True,
+            )
+        )
         return tuple(_map(lambda _: next(found), x) for x in xs)
 
     shown = _map(lambda t: t.detach(), out)
     return (shown, pull, aux) if has_aux else (shown, pull)
 
 
-def jvp(func: Callable[..., Any], primals: tuple[Any, ...], tangents: tuple[Any, ...], *, has_aux: bool = False) -> tuple[Any, ...]:
+def jvp(
+    func: Callable[..., Any], primals: tuple[Any, ...], tangents: tuple[Any, ...], *, has_aux: bool = False
+) -> tuple[Any, ...]:
     """(func(*primals), J tangents)."""
     kept: list[Any] = []
 
@@ -156,7 +172,14 @@ def hessian(func: Callable[..., Any], argnums: int = 0) -> Callable[..., Any]:
     return wrapper
 
 
-def vmap(func: Callable[..., Any], in_dims: Any = 0, out_dims: int = 0, randomness: str = "error", *, chunk_size: int | None = None) -> Callable[..., Any]:
+def vmap(
+    func: Callable[..., Any],
+    in_dims: Any = 0,
+    out_dims: int = 0,
+    randomness: str = "error",
+    *,
+    chunk_size: int | None = None,
+) -> Callable[..., Any]:
     """A function that maps `func` over dim `in_dims` of its arguments (None: not mapped) and stacks the results along `out_dims`.
 
     The function is called once per element; with gradients, since slicing and stacking are recorded. Random numbers differ per element.
@@ -166,14 +189,24 @@ def vmap(func: Callable[..., Any], in_dims: Any = 0, out_dims: int = 0, randomne
     def wrapper(*args: Any, **kwargs: Any) -> Any:
         dims = in_dims if isinstance(in_dims, tuple | list) else (in_dims,) * len(args)
         if len(dims) != len(args):
-            raise ValueError(f"vmap: in_dims has {len(dims)} entries, but the function was called with {len(args)} arguments")
+            raise ValueError(
+                f"vmap: in_dims has {len(dims)} entries, but the function was called with {len(args)} arguments"
+            )
         sizes = {t._data.shape[d] for a, d in zip(args, dims, strict=True) if d is not None for t in _tensors(a)}
         if not sizes:
             raise ValueError("vmap: at least one argument must be mapped over; every in_dims entry is None")
         if len(sizes) > 1:
-            raise ValueError(f"vmap: Expected all tensors to have the same size in the mapped dimension, got sizes {sorted(sizes)} for the mapped dimension")
+            raise ValueError(
+                f"vmap: Expected all tensors to have the same size in the mapped dimension, got sizes {sorted(sizes)} for the mapped dimension"
+            )
         results = [
-            func(*(a if d is None else _map(lambda t, d=d, i=i: t.select(d, i), a) for a, d in zip(args, dims, strict=True)), **kwargs)
+            func(
+                *(
+                    a if d is None else _map(functools.partial(_select, d, i), a)
+                    for a, d in zip(args, dims, strict=True)
+                ),
+                **kwargs,
+            )
             for i in range(sizes.pop())
         ]
         if not results:
@@ -185,17 +218,36 @@ def vmap(func: Callable[..., Any], in_dims: Any = 0, out_dims: int = 0, randomne
     return wrapper
 
 
-def functional_call(module: Any, parameter_and_buffer_dicts: Any, args: Any = None, kwargs: dict[str, Any] | None = None, *, strict: bool = False) -> Any:
+def _select(dim: int, i: int, t: Any) -> Any:
+    return t.select(dim, i)
+
+
+def functional_call(
+    module: Any,
+    parameter_and_buffer_dicts: Any,
+    args: Any = None,
+    kwargs: dict[str, Any] | None = None,
+    *,
+    strict: bool = False,
+) -> Any:
     """Call a module with other parameters and buffers than its own, given by name; the module is left as it was."""
     values: dict[str, Any] = {}
-    for d in parameter_and_buffer_dicts if isinstance(parameter_and_buffer_dicts, list | tuple) else [parameter_and_buffer_dicts]:
+    for d in (
+        parameter_and_buffer_dicts
+        if isinstance(parameter_and_buffer_dicts, list | tuple)
+        else [parameter_and_buffer_dicts]
+    ):
         values.update(d)
     own = {**dict(module.named_parameters()), **dict(module.named_buffers())}
     unknown = sorted(set(values) - set(own))
     if unknown:
-        raise RuntimeError(f"Unexpected key(s) for a functional call of '{type(module).__name__}': {unknown}; it has {sorted(own)}")
+        raise RuntimeError(
+            f"Unexpected key(s) for a functional call of '{type(module).__name__}': {unknown}; it has {sorted(own)}"
+        )
     if strict and set(own) - set(values):
-        raise RuntimeError(f"Missing key(s) for a strict functional call of '{type(module).__name__}': {sorted(set(own) - set(values))}")
+        raise RuntimeError(
+            f"Missing key(s) for a strict functional call of '{type(module).__name__}': {sorted(set(own) - set(values))}"
+        )
     places = []
     try:
         for name, value in values.items():

@@ -17,7 +17,9 @@ class Generator:
         if str(device).partition(":")[0] != "cpu":
             raise RuntimeError(f"tensorlite computes on the CPU only: expected device 'cpu', got {str(device)!r}")
         self._seed = 0
-        self._numpy: np.random.Generator | None = None  # made when first used: numpy.random takes longer to load than all of tensorlite
+        self._numpy: np.random.Generator | None = (
+            None  # made when first used: numpy.random takes longer to load than all of tensorlite
+        )
 
     @property
     def numpy(self) -> np.random.Generator:
@@ -50,14 +52,12 @@ class Generator:
         """The seed of the present stream."""
         return self._seed
 
-    def get_state(self) -> Any:
-        """The state as a tensor of bytes, to hand to `set_state`."""
+    def state_bytes(self) -> Any:
+        """The state as an array of bytes; `get_state`, which the tensor layer adds, gives it as a tensor."""
         import json
 
-        from .autograd.graph import wrap
-
         text = json.dumps({"seed": self._seed, "state": self.numpy.bit_generator.state})
-        return wrap(np.frombuffer(text.encode(), np.uint8).copy())
+        return np.frombuffer(text.encode(), np.uint8).copy()
 
     def set_state(self, state: Any) -> Generator:
         """Go on from a state that `get_state` returned. Raises RuntimeError for anything else."""
@@ -68,18 +68,20 @@ class Generator:
             self.numpy.bit_generator.state = saved["state"]
             self._seed = saved["seed"]
         except (ValueError, KeyError, TypeError, UnicodeDecodeError) as error:
-            raise RuntimeError(f"expected a random state made by get_state(), got something else ({type(error).__name__})") from None
+            raise RuntimeError(
+                f"expected a random state made by get_state(), got something else ({type(error).__name__})"
+            ) from None
         return self
 
     def clone_state(self) -> Generator:
         """Another generator in the same state."""
-        return Generator().set_state(self.get_state())
+        return Generator().set_state(self.state_bytes())
 
     def __repr__(self) -> str:
         return f"<tensorlite.Generator seed={self._seed}>"
 
     def __getstate__(self) -> dict[str, Any]:
-        return {"state": self.get_state()._data}
+        return {"state": self.state_bytes()}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__init__()  # type: ignore[misc]
@@ -109,11 +111,6 @@ def initial_seed() -> int:
     return default_generator.initial_seed()
 
 
-def get_rng_state() -> Any:
-    """The state of the default generator, as a tensor of bytes."""
-    return default_generator.get_state()
-
-
 def set_rng_state(new_state: Any) -> None:
     """Put the default generator into a state that `get_rng_state` returned."""
     default_generator.set_state(new_state)
@@ -126,7 +123,7 @@ class fork_rng:  # noqa: N801
         self._enabled = enabled
 
     def __enter__(self) -> None:
-        self._state = get_rng_state()
+        self._state = default_generator.state_bytes()
 
     def __exit__(self, *exc: object) -> None:
         if self._enabled:

@@ -11,14 +11,32 @@ from pathlib import Path
 import pytest
 
 #: Packages of the test extra that a part of the suite can do without; a file that imports one of them at its top is left out where it is missing.
-OPTIONAL = ("torch", "transformers", "peft", "hypothesis", "graphviz", "polars", "pydantic", "click", "rich", "safetensors", "tokenizers", "sybil", "sklearn", "lightgbm")
+OPTIONAL = (
+    "torch",
+    "transformers",
+    "peft",
+    "hypothesis",
+    "graphviz",
+    "polars",
+    "pydantic",
+    "click",
+    "rich",
+    "safetensors",
+    "tokenizers",
+    "sybil",
+    "sklearn",
+    "lightgbm",
+)
 _MISSING = frozenset(name for name in OPTIONAL if importlib.util.find_spec(name) is None)
 _left_out: list[str] = []
 
 if "hypothesis" not in _MISSING:
     from hypothesis import HealthCheck, settings
 
-    quiet = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.differing_executors]}
+    quiet = {
+        "deadline": None,
+        "suppress_health_check": [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.differing_executors],
+    }
     settings.register_profile("dev", max_examples=25, **quiet)
     settings.register_profile("ci", max_examples=50, derandomize=True, database=None, **quiet)
     settings.register_profile("nightly", max_examples=2000, **quiet)
@@ -30,7 +48,13 @@ def _imports(path: Path) -> frozenset[str]:
     """The top-level packages that a file, or a helper module of the tests that it imports, imports unconditionally."""
     found: set[str] = set()
     for node in ast.parse(path.read_text(encoding="utf-8")).body:
-        names = [a.name for a in node.names] if isinstance(node, ast.Import) else [node.module or ""] if isinstance(node, ast.ImportFrom) and not node.level else []
+        names = (
+            [a.name for a in node.names]
+            if isinstance(node, ast.Import)
+            else [node.module or ""]
+            if isinstance(node, ast.ImportFrom) and not node.level
+            else []
+        )
         found.update(n.partition(".")[0] for n in names)
         if isinstance(node, ast.ImportFrom) and node.level:
             folder = path.parents[node.level - 1]
@@ -44,7 +68,11 @@ def _imports(path: Path) -> frozenset[str]:
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
-    if collection_path.suffix == ".py" and collection_path.name.startswith("test_") and _MISSING & _imports(collection_path):
+    if (
+        collection_path.suffix == ".py"
+        and collection_path.name.startswith("test_")
+        and _MISSING & _imports(collection_path)
+    ):
         _left_out.append(collection_path.name)
         return True
     return None

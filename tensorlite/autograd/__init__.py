@@ -82,9 +82,13 @@ def grad(
     An input that the outputs do not depend on raises RuntimeError, gives None with `allow_unused`, or zeros with `materialize_grads`.
     """
     if is_grads_batched:
-        raise RuntimeError("grad(is_grads_batched=True) is not supported; call grad once per cotangent, or use tensorlite.func.vmap")
+        raise RuntimeError(
+            "grad(is_grads_batched=True) is not supported; call grad once per cotangent, or use tensorlite.func.vmap"
+        )
     if materialize_grads and allow_unused is False:
-        raise ValueError("Expected allow_unused to be True or not passed when materialize_grads=True, but got: allow_unused=False.")
+        raise ValueError(
+            "Expected allow_unused to be True or not passed when materialize_grads=True, but got: allow_unused=False."
+        )
     outs, ins = _as_list(outputs), _as_list(inputs)
     cotangents = _cotangents(outs, grad_outputs)
     return engine.grad(outs, ins, cotangents, retain_graph, create_graph, bool(allow_unused), materialize_grads)
@@ -113,7 +117,9 @@ def _cotangents(outputs: list[Variable], given: Any) -> list[Any]:
             if t._data.size != 1:
                 raise RuntimeError("grad can be implicitly created only for scalar outputs")
             if t._data.dtype.kind == "c":
-                raise RuntimeError(f"grad can be implicitly created only for real scalar outputs but got {t._data.dtype}")
+                raise RuntimeError(
+                    f"grad can be implicitly created only for real scalar outputs but got {t._data.dtype}"
+                )
             g = wrap(np.ones(t._data.shape, t._data.dtype))
         if not isinstance(g, Variable):
             raise TypeError(f"gradients can be either Tensors or None, but got {type(g).__name__}")
@@ -122,13 +128,13 @@ def _cotangents(outputs: list[Variable], given: Any) -> list[Any]:
                 f"Mismatch in shape: grad_output[{i}] has a shape of {list(g._data.shape)} and output[{i}] has a shape of {list(t._data.shape)}."
             )
         if (g._data.dtype.kind == "c") != (t._data.dtype.kind == "c"):
-            raise RuntimeError(f"For complex Tensors, both grad_output and output are required to have the same dtype. Mismatch in dtype: grad_output[{i}] has a dtype of {g._data.dtype} and output[{i}] has a dtype of {t._data.dtype}.")
+            raise RuntimeError(
+                f"For complex Tensors, both grad_output and output are required to have the same dtype. Mismatch in dtype: grad_output[{i}] has a dtype of {g._data.dtype} and output[{i}] has a dtype of {t._data.dtype}."
+            )
         if g._data.dtype != t._data.dtype:
             g = g.to(t._data.dtype)  # type: ignore[attr-defined]
         result.append(g)
     return result
-
-
 
 
 def __getattr__(name: str) -> Any:

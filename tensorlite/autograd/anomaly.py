@@ -35,7 +35,10 @@ class detect_anomaly(set_detect_anomaly):  # noqa: N801
     def __init__(self, check_nan: bool = True) -> None:
         self._found = (mode.anomaly, mode.check_nan)
         self._check_nan = check_nan
-        warnings.warn("Anomaly Detection has been enabled. This mode will increase the runtime and should only be enabled for debugging.", stacklevel=2)
+        warnings.warn(
+            "Anomaly Detection has been enabled. This mode will increase the runtime and should only be enabled for debugging.",
+            stacklevel=2,
+        )
 
     def __enter__(self) -> None:
         mode.anomaly, mode.check_nan = True, self._check_nan

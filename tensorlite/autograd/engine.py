@@ -33,7 +33,9 @@ def walk(roots: Sequence[Any], keep: bool, create_graph: bool, wanted: dict[Any,
     Returns the summed gradient of each leaf. With `wanted`, keys (node, slot) or leaf, only the paths that lead to those are walked, and
     the gradients of nodes among them are stored in it.
     """
-    pending: dict[Any, Any] = {}  # node or leaf -> the sum of what has flowed into it (a list of sums, for a node with several outputs)
+    pending: dict[
+        Any, Any
+    ] = {}  # node or leaf -> the sum of what has flowed into it (a list of sums, for a node with several outputs)
     owned: set[Any] = set()  # those of which the sum is our own array, free to be added to in place
     heap: list[tuple[int, Node]] = []  # nodes that something has flowed into, youngest first
     useful, running = (None, None) if wanted is None else _leading_to(wanted, [r[0] for r in roots])
@@ -127,7 +129,10 @@ def _run_general(node: Node, g: Any, create_graph: bool) -> list[Any]:
             raw = plan.joint.rule(g, needs, *[saved[k] for k in plan.joint.picks])
         else:
             raw = [s.rule(g, *[saved[k] for k in s.picks]) for s in plan.steps]
-        grads = [None if p is None or gi is None else _like(i, p, gi, node, create_graph) for i, (p, gi) in enumerate(zip(node.parents, raw, strict=False))]
+        grads = [
+            None if p is None or gi is None else _like(i, p, gi, node, create_graph)
+            for i, (p, gi) in enumerate(zip(node.parents, raw, strict=False))
+        ]
     except Exception as error:
         _explain(error, node)
         raise
@@ -154,7 +159,10 @@ def _like(i: int, parent: Any, gi: Any, node: Node, create_graph: bool) -> Any:
 
 def _holds_arrays(saved: tuple[Any, ...]) -> bool:
     """Whether there is anything to free; numbers and shapes may stay, so that such a node can be walked again, as in torch."""
-    return any(type(v) is np.ndarray or type(v) is tuple and v and type(v[0]) is np.ndarray or hasattr(v, "saved_tensors") for v in saved)
+    return any(
+        type(v) is np.ndarray or type(v) is tuple and v and type(v[0]) is np.ndarray or hasattr(v, "saved_tensors")
+        for v in saved
+    )
 
 
 def _store_wanted(wanted: dict[Any, Any], node: Node, g: Any) -> None:
@@ -210,7 +218,7 @@ def grad(
     wanted = {_key(v): None for v in inputs}
     with np.errstate(all="ignore"), enable_grad() if create_graph else no_grad():
         leaves = walk(roots, keep, create_graph, wanted)
-        results = []
+        results: list[Any] = []
         given: set[int] = set()
         for i, v in enumerate(inputs):
             g = leaves.get(v) if v._node is None else wanted[_key(v)]
@@ -323,7 +331,9 @@ def _broadcastable(small: tuple[int, ...], large: tuple[int, ...]) -> bool:
 
 
 def _wrong_shape(node: Node, got: tuple[int, ...], expected: tuple[int, ...]) -> None:
-    raise RuntimeError(f"Function {node.name()} returned an invalid gradient - got {list(got)} but expected shape compatible with {list(expected)}")
+    raise RuntimeError(
+        f"Function {node.name()} returned an invalid gradient - got {list(got)} but expected shape compatible with {list(expected)}"
+    )
 
 
 def _fill(node: Node, g: list[Any], create_graph: bool) -> tuple[Any, ...]:
@@ -343,14 +353,20 @@ def unpack(node: Node) -> tuple[Any, ...]:
         elif origin == -1 or not _is_array(value):
             result.append(value)
         elif origin == -2:
-            result.append(_restore(value, node, 0) if plan.op.n_outputs == 1 else tuple(_restore(v, node, k) for k, v in enumerate(value)))
+            result.append(
+                _restore(value, node, 0)
+                if plan.op.n_outputs == 1
+                else tuple(_restore(v, node, k) for k, v in enumerate(value))
+            )
         else:
             result.append(_restore(value, node.parents[origin], 0 if node.slots is None else node.slots[origin]))
     return tuple(result)
 
 
 def _is_array(value: Any) -> bool:
-    return isinstance(value, np.ndarray) or (isinstance(value, tuple) and bool(value) and isinstance(value[0], np.ndarray))
+    return isinstance(value, np.ndarray) or (
+        isinstance(value, tuple) and bool(value) and isinstance(value[0], np.ndarray)
+    )
 
 
 def _restore(data: Any, source: Any, slot: int) -> Any:
@@ -368,7 +384,7 @@ def _through_definition(node: Node, g: Any, saved: tuple[Any, ...]) -> Sequence[
     by_name = {s: v for s, v in zip(node.plan.saves, saved, strict=True) if isinstance(s, int)}
     arguments = [by_name.get(i) for i in range(len(op.params))]
     asked = [i for i, needed in zip(node.plan.positions, node.plan.needs, strict=True) if needed]
-    copies = {i: arguments[i] for i in asked}
+    copies: dict[int, Any] = {i: arguments[i] for i in asked}
     out = op.definition(*arguments)  # type: ignore[misc]
     grads = iter(grad([out], list(copies.values()), [g], True, True, True, True))
     return [next(grads) if needed else None for needed in node.plan.needs]
@@ -420,7 +436,9 @@ def _explain(error: BaseException, node: Node) -> None:
         error.add_note(f"in the backward of '{node.op.name}'")
         trace = (node.extras or {}).get("trace")
         if trace:
-            error.add_note("Traceback of the forward call that made this node (most recent call last):\n" + "".join(trace))
+            error.add_note(
+                "Traceback of the forward call that made this node (most recent call last):\n" + "".join(trace)
+            )
 
 
 def _apply_hooks(hooks: dict[int, Any], g: Any) -> Any:
@@ -435,7 +453,9 @@ def _apply_hooks(hooks: dict[int, Any], g: Any) -> Any:
         if replaced._data.shape != shown._data.shape:
             raise RuntimeError(f"hook '{_hook_name(hook)}' has changed the size of value")
         if replaced._data.dtype != shown._data.dtype:
-            raise RuntimeError(f"hook '{_hook_name(hook)}' has changed the type of value (was {type_name(shown._data)} got {type_name(replaced._data)})")
+            raise RuntimeError(
+                f"hook '{_hook_name(hook)}' has changed the type of value (was {type_name(shown._data)} got {type_name(replaced._data)})"
+            )
         g = replaced if isinstance(g, Variable) else replaced._data
     return g
 
@@ -460,7 +480,10 @@ def _hooks_before(node: Node, g: Any) -> Any:
         outputs = tuple(x if x is None or isinstance(x, Variable) else wrap(x) for x in (g if node.multiple else (g,)))
         replaced = hook(outputs)
         if replaced is not None:
-            raw = [r if r is None or isinstance(o, Variable) else r._data for r, o in zip(replaced, g if node.multiple else (g,), strict=True)]
+            raw = [
+                r if r is None or isinstance(o, Variable) else r._data
+                for r, o in zip(replaced, g if node.multiple else (g,), strict=True)
+            ]
             g = raw if node.multiple else raw[0]
     return g
 

@@ -25,14 +25,18 @@ class FunctionCtx:
         """Keep tensors (inputs or outputs) for `backward`, where `saved_tensors` gives them back."""
         for t in tensors:
             if t is not None and not isinstance(t, Variable):
-                raise TypeError(f"save_for_backward can only save variables, but got {type(t).__name__}; keep other values as attributes of ctx")
+                raise TypeError(
+                    f"save_for_backward can only save variables, but got {type(t).__name__}; keep other values as attributes of ctx"
+                )
         self._to_save = tensors
 
     @property
     def saved_tensors(self) -> tuple[Any, ...]:
         """The tensors given to `save_for_backward`."""
         if self._to_save is None:
-            raise RuntimeError("Trying to backward through the graph a second time (or directly access saved tensors after they have already been freed).")
+            raise RuntimeError(
+                "Trying to backward through the graph a second time (or directly access saved tensors after they have already been freed)."
+            )
         return tuple(t.restore() if isinstance(t, _Saved) else t for t in self._to_save)
 
     def mark_dirty(self, *tensors: Any) -> None:
@@ -119,18 +123,24 @@ def _run_backward(g: Any, needs: Sequence[bool], ctx: FunctionCtx) -> list[Any]:
     if len(results) > len(inputs) and all(r is None for r in results[len(inputs) :]):
         results = results[: len(inputs)]
     if len(results) != len(inputs):
-        raise RuntimeError(f"function {name} returned an incorrect number of gradients (expected {len(inputs)}, got {len(results)})")
-    grads = []
+        raise RuntimeError(
+            f"function {name} returned an incorrect number of gradients (expected {len(inputs)}, got {len(results)})"
+        )
+    grads: list[Any] = []
     for i, (is_tensor, r, shape) in enumerate(zip(ctx._is_tensor, results, ctx._shapes, strict=True)):  # type: ignore[attr-defined]
         if r is None:
             grads.append(None)
             continue
         if not is_tensor:
-            raise RuntimeError(f"function {name} returned a gradient different than None at position {i + 1}, but the corresponding forward input was not a Variable")
+            raise RuntimeError(
+                f"function {name} returned a gradient different than None at position {i + 1}, but the corresponding forward input was not a Variable"
+            )
         if not isinstance(r, Variable):
             raise TypeError(f"function {name}: expected a tensor or None as gradient {i}, got {type(r).__name__}")
         if r._data.shape != shape:
-            raise RuntimeError(f"Function {name} returned an invalid gradient at index {i} - got {list(r._data.shape)} but expected shape compatible with {list(shape)}")
+            raise RuntimeError(
+                f"Function {name} returned an invalid gradient at index {i} - got {list(r._data.shape)} but expected shape compatible with {list(shape)}"
+            )
         grads.append(r if recording else r._data)
     return grads
 
@@ -188,7 +198,15 @@ class Function:
         fresh = [_own_result(r, args, ctx) for r in results]
         shapes: Any = tuple(r._data.shape if isinstance(r, Variable) else () for r in fresh)
         dtypes: Any = tuple(r._data.dtype if isinstance(r, Variable) else None for r in fresh)
-        node = make_node(plan, parents, slots if any(slots) else None, (ctx,), None, shapes[0] if single else shapes, dtypes[0] if single else dtypes)
+        node = make_node(
+            plan,
+            parents,
+            slots if any(slots) else None,
+            (ctx,),
+            None,
+            shapes[0] if single else shapes,
+            dtypes[0] if single else dtypes,
+        )
         if mode.anomaly:
             node.extras = {"trace": forward_trace()}
         ctx._arrived = set(range(len(results)))  # type: ignore[attr-defined]
@@ -196,7 +214,11 @@ class Function:
         reference = weakref.ref(node)
         ctx._to_save = tuple(_keep(t, results, reference) for t in ctx._to_save)
         for k, (r, original) in enumerate(zip(fresh, results, strict=True)):
-            if not isinstance(r, Variable) or any(original is n for n in ctx._nondiff) or r._data.dtype.kind not in "fc":
+            if (
+                not isinstance(r, Variable)
+                or any(original is n for n in ctx._nondiff)
+                or r._data.dtype.kind not in "fc"
+            ):
                 continue
             if any(original is d for d in ctx._dirty):
                 r.counter()[0] += 1

@@ -92,14 +92,24 @@ def gradgradcheck(
 
     def gradient(*args: Any) -> Any:
         xs, vs = args[:n], args[n:]
-        xs = tuple(x if not isinstance(x, Variable) or x._rg or not arguments[i]._rg else _required(x) for i, x in enumerate(xs))
+        xs = tuple(
+            x if not isinstance(x, Variable) or x._rg or not arguments[i]._rg else _required(x)
+            for i, x in enumerate(xs)
+        )
         with enable_grad():
             ys = [o for o in outputs_of(func(*xs)) if o._rg]
             wanted = [x for x in xs if isinstance(x, Variable) and x._rg]
             return take_grad(ys, wanted, list(vs), create_graph=True, allow_unused=True, materialize_grads=True)
 
     return gradcheck(
-        gradient, (*arguments, *cotangents), eps=eps, atol=atol, rtol=rtol, raise_exception=raise_exception, nondet_tol=nondet_tol, seed=seed
+        gradient,
+        (*arguments, *cotangents),
+        eps=eps,
+        atol=atol,
+        rtol=rtol,
+        raise_exception=raise_exception,
+        nondet_tol=nondet_tol,
+        seed=seed,
     )
 
 
@@ -113,7 +123,9 @@ def _as_inputs(inputs: Any) -> list[Any]:
     items = [inputs] if isinstance(inputs, Variable) else list(inputs)
     checked = [x for x in items if isinstance(x, Variable) and x._rg]
     if not checked:
-        raise ValueError("gradcheck expects at least one input tensor to require gradient, but none of the them have requires_grad=True.")
+        raise ValueError(
+            "gradcheck expects at least one input tensor to require gradient, but none of the them have requires_grad=True."
+        )
     for i, x in enumerate(items):
         if isinstance(x, Variable) and x._rg and x._data.dtype not in (np.float64, np.complex128):
             raise ValueError(
@@ -127,7 +139,9 @@ def _gaussian(rng: np.random.Generator, like: Any) -> Any:
     return np.asarray(x + 1j * rng.standard_normal(like.shape) if like.dtype.kind == "c" else x, dtype=like.dtype)
 
 
-def _check(func: Callable[..., Any], inputs: list[Any], atol: float, rtol: float, undefined: bool, nondet_tol: float, seed: int) -> None:
+def _check(
+    func: Callable[..., Any], inputs: list[Any], atol: float, rtol: float, undefined: bool, nondet_tol: float, seed: int
+) -> None:
     rng = np.random.default_rng(seed)
     outs = [(i, o) for i, o in enumerate(outputs_of(func(*inputs))) if o._data.dtype.kind in "fc"]
     recorded = [(i, o) for i, o in outs if o._rg]
@@ -139,13 +153,19 @@ def _check(func: Callable[..., Any], inputs: list[Any], atol: float, rtol: float
         again = _gradient(out, [x for _, x in checked], v)
         for (i, x), g, g2 in zip(checked, grads, again, strict=True):
             if not np.array_equal(g, g2, equal_nan=True) and np.nanmax(np.abs(g - g2)) > nondet_tol:
-                raise GradcheckError(f"Backward is not reentrant, i.e., running backward with same input and grad_output multiple times gives different values (input {i})")
+                raise GradcheckError(
+                    f"Backward is not reentrant, i.e., running backward with same input and grad_output multiple times gives different values (input {i})"
+                )
             if g.dtype != x._data.dtype or g.shape != x._data.shape:
-                raise GradcheckError(f"the gradient of input {i} is {g.dtype}{list(g.shape)}, expected {x._data.dtype}{list(x._data.shape)}")
+                raise GradcheckError(
+                    f"the gradient of input {i} is {g.dtype}{list(g.shape)}, expected {x._data.dtype}{list(x._data.shape)}"
+                )
         if undefined:
             for (i, _), g in zip(checked, _gradient(out, [x for _, x in checked], np.zeros_like(v)), strict=True):
                 if np.any(g[np.isfinite(g)] != 0):
-                    raise GradcheckError(f"backward not multiplied by grad_output: a zero cotangent of output {k} gives a gradient of input {i} that is not zero")
+                    raise GradcheckError(
+                        f"backward not multiplied by grad_output: a zero cotangent of output {k} gives a gradient of input {i} that is not zero"
+                    )
         for (i, x), g in zip(checked, grads, strict=True):
             _compare(func, inputs, tensors, i, x, g, k, v, rng, atol, rtol)
     for k, out in outs:
@@ -154,7 +174,9 @@ def _check(func: Callable[..., Any], inputs: list[Any], atol: float, rtol: float
                 u = [_gaussian(rng, t._data) if t is x else None for t in tensors]
                 d = directional(func, inputs, u)
                 if np.abs(d.values[k]).max(initial=0) > atol:
-                    raise GradcheckError(f"Numerical gradient for function expected to be zero: output {k} does not require grad, but it depends on input {i}")
+                    raise GradcheckError(
+                        f"Numerical gradient for function expected to be zero: output {k} does not require grad, but it depends on input {i}"
+                    )
 
 
 def _gradient(out: Variable, inputs: list[Variable], v: Any) -> list[Any]:
@@ -163,7 +185,17 @@ def _gradient(out: Variable, inputs: list[Variable], v: Any) -> list[Any]:
 
 
 def _compare(
-    func: Callable[..., Any], inputs: list[Any], tensors: list[Variable], i: int, x: Variable, g: Any, k: int, v: Any, rng: np.random.Generator, atol: float, rtol: float
+    func: Callable[..., Any],
+    inputs: list[Any],
+    tensors: list[Variable],
+    i: int,
+    x: Variable,
+    g: Any,
+    k: int,
+    v: Any,
+    rng: np.random.Generator,
+    atol: float,
+    rtol: float,
 ) -> None:
     """Analytic against numerical <v, J u>, for unit directions if there are few, and for random ones in any case."""
     size = x._data.size

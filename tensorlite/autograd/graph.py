@@ -67,7 +67,9 @@ class Node:
     def next_functions(self) -> tuple[tuple[Any, int], ...]:
         """(node or None, output index) for each input that requires grad, as in torch; leaves appear as `AccumulateGrad`."""
         slots = self.slots or (0,) * len(self.parents)
-        edges = ((AccumulateGrad(p) if isinstance(p, Variable) else p, s) for p, s in zip(self.parents, slots, strict=True))
+        edges = (
+            (AccumulateGrad(p) if isinstance(p, Variable) else p, s) for p, s in zip(self.parents, slots, strict=True)
+        )
         return tuple(edges)
 
     def register_hook(self, hook: Callable[..., Any]) -> RemovableHandle:
@@ -124,9 +126,11 @@ class Variable:
     _vc: list[int] | None = None  # version counter, shared with every view; made when first needed
     _hooks: dict[int, Hook] | None = None  # of a leaf; those of other variables live on their node
     _base: Variable | None = None  # for a view: the variable whose memory it shows
-    _chain: tuple[tuple[Op, tuple[Any, ...]], ...] = ()  # for a view: the ops that make it from the base
+    _chain: tuple[tuple[Op, tuple[Any, ...], int], ...] = ()  # for a view: the ops that make it from the base
     _seen: int = 0  # for a view: the version at which its node was made
-    _view_kind: str = ""  # for a view: "", "multi" (one of several outputs) or "no_grad" (made while nothing was recorded)
+    _view_kind: str = (
+        ""  # for a view: "", "multi" (one of several outputs) or "no_grad" (made while nothing was recorded)
+    )
     _inference: bool = False
     _retained: bool = False
 
@@ -153,7 +157,15 @@ def edge(v: Variable) -> Any:
     return v if node is None else node
 
 
-def make_node(plan: Plan, parents: tuple[Any, ...], slots: tuple[int, ...] | None, saved: tuple[Any, ...], versions: Any, shape: Any, dtype: Any) -> Node:
+def make_node(
+    plan: Plan,
+    parents: tuple[Any, ...],
+    slots: tuple[int, ...] | None,
+    saved: tuple[Any, ...],
+    versions: Any,
+    shape: Any,
+    dtype: Any,
+) -> Node:
     node = _new(Node)
     node.plan = plan
     node.parents = parents

@@ -74,13 +74,19 @@ def bump(target: Variable) -> None:
 
 def _check_allowed(op: Op, target: Variable, recording: bool) -> None:
     data = target._data
-    if 0 in data.strides and data.size > 1 and any(s == 0 and n > 1 for s, n in zip(data.strides, data.shape, strict=True)):
+    if (
+        0 in data.strides
+        and data.size > 1
+        and any(s == 0 and n > 1 for s, n in zip(data.strides, data.shape, strict=True))
+    ):
         raise RuntimeError(
             "unsupported operation: more than one element of the written-to tensor refers to a single memory location. "
             "Please clone() the tensor before performing the operation."
         )
     if not data.flags.writeable:
-        raise RuntimeError(f"{op.name}_(): the memory of this tensor is read-only; clone() it before changing it in place")
+        raise RuntimeError(
+            f"{op.name}_(): the memory of this tensor is read-only; clone() it before changing it in place"
+        )
     if not recording:
         return
     if target._rg and target._node is None:
@@ -103,7 +109,9 @@ def _check_allowed(op: Op, target: Variable, recording: bool) -> None:
                 "inplace either both inside the no_grad block (if you don't want the inplace to be tracked) or both outside (if you want the inplace to be tracked)."
             )
     if target._inference:
-        raise RuntimeError("Inplace update to inference tensor outside InferenceMode is not allowed. You can make a clone to get a normal tensor before doing inplace update.")
+        raise RuntimeError(
+            "Inplace update to inference tensor outside InferenceMode is not allowed. You can make a clone to get a normal tensor before doing inplace update."
+        )
 
 
 def _check_castable(source: Any, target: Any) -> None:
@@ -139,11 +147,13 @@ def _rebind(target: Variable, result: Variable) -> None:
     plan = copy_slices.plan(mask)
     parents = ((edge(base),) if base._rg else ()) + (node,)
     slots = ((base._out,) if base._rg else ()) + (result._out,)
-    pool = {"chain": target._chain, "x": base._data, "source": target._data}
+    pool: dict[str, Any] = {"chain": target._chain, "x": base._data, "source": target._data}
     saved_values = tuple(
         pool[copy_slices.params[s]] if isinstance(s, int) else pool[copy_slices.params[s[0]]].shape for s in plan.saves
     )
-    base._node = make_node(plan, parents, slots if any(slots) else None, saved_values, None, base._data.shape, base._data.dtype)
+    base._node = make_node(
+        plan, parents, slots if any(slots) else None, saved_values, None, base._data.shape, base._data.dtype
+    )
     base._out = 0
     base._rg = True
     target._seen = -1

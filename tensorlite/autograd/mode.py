@@ -36,7 +36,9 @@ class _GradMode:
         if self._inference is not None:
             mode.inference = self._inference
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         mode.grad, mode.inference = self._found.pop()
 
     def __call__(self, function: F) -> F:

@@ -47,7 +47,9 @@ def evaluate(f: Callable[..., Any], inputs: Sequence[Any], arrays: Sequence[Any]
         return [t._data for t in outputs_of(f(*arguments))], list(signature)
 
 
-def directional(f: Callable[..., Any], inputs: Sequence[Any], directions: Sequence[Any], method: str = "auto") -> Derivative:
+def directional(
+    f: Callable[..., Any], inputs: Sequence[Any], directions: Sequence[Any], method: str = "auto"
+) -> Derivative:
     """The derivative of every output of `f` at `inputs` along `directions`, one array per tensor input (None: that input stays).
 
     `method` is "complex", "richardson", or "auto": the complex step if it is valid for this function, else Richardson.
@@ -61,7 +63,9 @@ def directional(f: Callable[..., Any], inputs: Sequence[Any], directions: Sequen
         if found is not None:
             return found
         if method == "complex":
-            raise RuntimeError("the complex step is not valid for this function: an imaginary part was lost on the way; use method='richardson'")
+            raise RuntimeError(
+                "the complex step is not valid for this function: an imaginary part was lost on the way; use method='richardson'"
+            )
     return _richardson(f, inputs, arrays, steps)
 
 
@@ -69,7 +73,9 @@ def _moved(arrays: Sequence[Any], steps: Sequence[Any], h: Any) -> list[Any]:
     return [a + h * s if a.dtype.kind in "fc" else a for a, s in zip(arrays, steps, strict=True)]
 
 
-def _complex_step(f: Callable[..., Any], inputs: Sequence[Any], arrays: Sequence[Any], steps: Sequence[Any]) -> Derivative | None:
+def _complex_step(
+    f: Callable[..., Any], inputs: Sequence[Any], arrays: Sequence[Any], steps: Sequence[Any]
+) -> Derivative | None:
     """None where the complex step is not valid: the function refuses complex values, drops the imaginary part, or disagrees with a difference."""
     try:
         with dual():
@@ -91,7 +97,10 @@ def _complex_step(f: Callable[..., Any], inputs: Sequence[Any], arrays: Sequence
         size = np.abs(z).max(initial=1.0) + np.abs(value).max(initial=0.0)
         finite = np.isfinite(rough) & np.isfinite(value)
         if signature == at_zero and finite.any() and np.abs(value - rough)[finite].max() > 1e-3 * size:
-            kinked = _signature(f, inputs, _moved(arrays, steps, _CHECK_STEP)) != at_zero or _signature(f, inputs, _moved(arrays, steps, -_CHECK_STEP)) != at_zero
+            kinked = (
+                _signature(f, inputs, _moved(arrays, steps, _CHECK_STEP)) != at_zero
+                or _signature(f, inputs, _moved(arrays, steps, -_CHECK_STEP)) != at_zero
+            )
             if not kinked:
                 return None
         values.append(value)
@@ -102,10 +111,17 @@ def _signature(f: Callable[..., Any], inputs: Sequence[Any], arrays: Sequence[An
     return evaluate(f, inputs, arrays)[1]
 
 
-def _richardson(f: Callable[..., Any], inputs: Sequence[Any], arrays: Sequence[Any], steps: Sequence[Any], h: float = 1e-2, levels: int = 5) -> Derivative:
+def _richardson(
+    f: Callable[..., Any],
+    inputs: Sequence[Any],
+    arrays: Sequence[Any],
+    steps: Sequence[Any],
+    h: float = 1e-2,
+    levels: int = 5,
+) -> Derivative:
     """Central differences at h, h/2, h/4, …, extrapolated to 0; the spread of the last two columns is the error estimate."""
     _, at_zero = evaluate(f, inputs, arrays)
-    smooth = True
+    smooth = was_smooth = True
     table: list[list[Any]] = []
     for level in range(levels):
         step = h / 2**level
@@ -119,7 +135,7 @@ def _richardson(f: Callable[..., Any], inputs: Sequence[Any], arrays: Sequence[A
         for j in range(len(table)):
             factor = 4.0 ** (j + 1)
             row.append([(factor * a - b) / (factor - 1) for a, b in zip(row[j], table[-1][j], strict=True)])
-        table.append(row)  # type: ignore[arg-type]
+        table.append(row)
     best = table[-1]
     values = tuple(best[-1])
     if len(best) > 1:

@@ -126,7 +126,9 @@ def _apply_variadic(op: Op, args: tuple[Any, ...]) -> Any:
     """An op whose first parameter is a sequence of tensors: each of them is a parent."""
     tensors, *rest = args
     if isinstance(tensors, Variable):
-        raise TypeError(f"{op.name}(): argument '{op.params[0]}' must be a tuple or list of tensors, not a single tensor")
+        raise TypeError(
+            f"{op.name}(): argument '{op.params[0]}' must be a tuple or list of tensors, not a single tensor"
+        )
     items = list(tensors)
     for t in items:
         if isinstance(t, Variable):
@@ -184,7 +186,13 @@ def _record_variadic(op: Op, items: list[Any], needs: tuple[bool, ...], values: 
 def _value(t: Any) -> Any:
     if isinstance(t, Variable):
         return t._data
-    return t if isinstance(t, np.ndarray) else np.asarray(t, default_for(t)) if not isinstance(t, np.generic) else np.asarray(t)
+    return (
+        t
+        if isinstance(t, np.ndarray)
+        else np.asarray(t, default_for(t))
+        if not isinstance(t, np.generic)
+        else np.asarray(t)
+    )
 
 
 def _cast(t: Any, dtype: np.dtype[Any]) -> Any:
@@ -202,9 +210,13 @@ def _promote(op: Op, args: tuple[Any, ...], values: list[Any]) -> tuple[Any, ...
             if isinstance(v, np.generic):
                 values[i] = v.item()
             elif isinstance(v, list | tuple):
-                raise TypeError(f"{op.name}(): argument '{op.params[i]}' must be a tensor or a number, not {type(v).__name__}; wrap it in tensor(...)")
+                raise TypeError(
+                    f"{op.name}(): argument '{op.params[i]}' must be a tensor or a number, not {type(v).__name__}; wrap it in tensor(...)"
+                )
             elif not isinstance(v, int | float | complex):
-                raise TypeError(f"{op.name}(): argument '{op.params[i]}' must be a tensor or a number, not {type(v).__name__}")
+                raise TypeError(
+                    f"{op.name}(): argument '{op.params[i]}' must be a tensor or a number, not {type(v).__name__}"
+                )
     first = values[over[0]]
     dtype = first.dtype if len(over) == 1 and type(first) is np.ndarray else result_dtype([values[i] for i in over])
     if op.promote == "float" and dtype.kind in "biu":
@@ -271,9 +283,7 @@ def refresh(view: Variable) -> None:
     view._node, view._out, view._rg = t._node, t._out, t._rg
 
 
-_INFERENCE = (
-    "Inference tensors cannot be saved for backward. To work around you can make a clone to get a normal tensor and use it in autograd."
-)
+_INFERENCE = "Inference tensors cannot be saved for backward. To work around you can make a clone to get a normal tensor and use it in autograd."
 
 
 def grad_fn(v: Variable) -> Node | None:

@@ -61,7 +61,9 @@ add.grad(x=unchanged, y=unchanged)
 def sub(x: Any, y: Any) -> Any:
     """`x - y`, broadcast. Raises RuntimeError for booleans, as torch does: use `logical_xor` or `~`."""
     if getattr(x, "dtype", None) == np.bool_ and getattr(y, "dtype", np.bool_) == np.bool_:
-        raise RuntimeError("Subtraction, the `-` operator, with two bool tensors is not supported. Use the `^` or `logical_xor()` operator instead.")
+        raise RuntimeError(
+            "Subtraction, the `-` operator, with two bool tensors is not supported. Use the `^` or `logical_xor()` operator instead."
+        )
     return x - y
 
 
@@ -119,7 +121,9 @@ div.grad(
 def neg(x: Any) -> Any:
     """`-x`. Raises RuntimeError for booleans."""
     if x.dtype == np.bool_:
-        raise RuntimeError("Negation, the `-` operator, on a bool tensor is not supported. If you are trying to invert a mask, use the `~` operator instead.")
+        raise RuntimeError(
+            "Negation, the `-` operator, on a bool tensor is not supported. If you are trying to invert a mask, use the `~` operator instead."
+        )
     return -x
 
 
@@ -173,7 +177,16 @@ def _power_grad_exponent(g: Any, x: Any, exponent: Any, out: Any) -> Any:
 
         if x == 0:
             return g * 0 if isinstance(exponent, complex) else np.where(exponent >= 0, 0, g * out * float("-inf"))
-        return g * conj(out * (math.log(x) if not isinstance(x, complex) and x > 0 else cmath.log(x) if isinstance(x, complex) else math.nan))
+        return g * conj(
+            out
+            * (
+                math.log(x)
+                if not isinstance(x, complex) and x > 0
+                else cmath.log(x)
+                if isinstance(x, complex)
+                else math.nan
+            )
+        )
     usable = (x == 0) & (exponent.real >= 0 if _is_complex(exponent) else exponent >= 0)
     return g * np.where(usable, 0, conj(out * np.log(np.where(usable, 1, x))))
 

@@ -21,7 +21,7 @@ from __future__ import annotations
 
 import types
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, overload
 
 import numpy as np
 
@@ -193,7 +193,9 @@ class Op:
         base, _, what = name.rpartition("_")
         if what == "shape" and base in self.params:
             return (self.params.index(base),)
-        raise TypeError(f"{self.name}: a gradient rule asks for '{name}', which is neither an argument, 'out', 'aux' nor '<input>_shape'")
+        raise TypeError(
+            f"{self.name}: a gradient rule asks for '{name}', which is neither an argument, 'out', 'aux' nor '<input>_shape'"
+        )
 
     # -- using ----------------------------------------------------------------------------------------------------
 
@@ -213,13 +215,17 @@ class Op:
         if self.rest is not None and len(args) >= self.rest:
             args = _gather_rest(args, self.rest, params[self.rest] in kwargs)
         if len(args) > len(params):
-            raise TypeError(f"{self.name}() takes at most {len(params)} arguments ({', '.join(params)}), but {len(args)} were given")
+            raise TypeError(
+                f"{self.name}() takes at most {len(params)} arguments ({', '.join(params)}), but {len(args)} were given"
+            )
         values = [*args, *([_NO_DEFAULT] * (len(params) - len(args)))]
         for key, value in kwargs.items():
             if key not in params:
                 key = _ALIASES.get(key, key)
             if key not in params:
-                raise TypeError(f"{self.name}() got an unexpected keyword argument '{key}'; it takes {', '.join(params)}")
+                raise TypeError(
+                    f"{self.name}() got an unexpected keyword argument '{key}'; it takes {', '.join(params)}"
+                )
             i = params.index(key)
             if i < len(args):
                 raise TypeError(f"{self.name}() got multiple values for argument '{key}'")
@@ -249,7 +255,11 @@ def _by_name(name: str) -> Op:
     return OPS[name]
 
 
-def op(forward: Forward | None = None, /, **options: Any) -> Any:
+@overload
+def op(forward: Forward, /) -> Op: ...
+@overload
+def op(**options: Any) -> Callable[[Forward], Op]: ...
+def op(forward: Forward | None = None, /, **options: Any) -> Op | Callable[[Forward], Op]:
     """Declare an op and enter it in the table; see the module docstring."""
 
     def declare(function: Forward) -> Op:
@@ -280,11 +290,6 @@ def elementwise(name: str, forward: Forward, doc: str, /, **options: Any) -> Op:
     return declared.grad(**rules) if rules else declared
 
 
-
-
-
-
-
 def _parameters(function: Callable[..., Any]) -> tuple[str, ...]:
     # inspect.signature costs more than importing the whole table should
     code = _code(function)
@@ -302,7 +307,9 @@ def _signature(function: Callable[..., Any]) -> tuple[tuple[str, ...], tuple[Any
     """Names, defaults, and the position of the parameter that torch lets callers spell as several arguments (`*size`, `*dims`)."""
     code = _code(function)
     if code.co_kwonlyargcount:
-        raise TypeError(f"{function.__name__}: an op's forward is called by position, so it has no keyword-only parameters")
+        raise TypeError(
+            f"{function.__name__}: an op's forward is called by position, so it has no keyword-only parameters"
+        )
     names = code.co_varnames[: code.co_argcount]
     return names, tuple(getattr(function, "__defaults__", None) or ()), getattr(function, "rest", None)
 

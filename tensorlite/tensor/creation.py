@@ -18,11 +18,15 @@ from .tensor import Tensor
 Shape = int | Sequence[int]
 
 
-def tensor(data: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False, pin_memory: bool = False) -> Tensor:
+def tensor(
+    data: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False, pin_memory: bool = False
+) -> Tensor:
     """A new tensor holding a copy of `data`: a number, nested sequences of numbers or tensors, or an ndarray."""
     check_device(device)
     array = _to_array(data, dtype)
-    if isinstance(data, np.ndarray | Tensor) and (array is data or np.shares_memory(array, data._data if isinstance(data, Tensor) else data)):
+    if isinstance(data, np.ndarray | Tensor) and (
+        array is data or np.shares_memory(array, data._data if isinstance(data, Tensor) else data)
+    ):
         array = array.copy()
     return _finish(array, requires_grad)
 
@@ -31,7 +35,7 @@ def as_tensor(data: Any, dtype: Any = None, device: Any = None) -> Tensor:
     """`data` as a tensor, without a copy where its memory can be shared; a tensor of the right dtype is returned as it is."""
     check_device(device)
     if isinstance(data, Tensor):
-        return data if dtype is None or data.dtype == dtype else data.to(dtype)  # type: ignore[attr-defined,no-any-return]
+        return data if dtype is None or data.dtype == dtype else data.to(dtype)
     return _finish(_to_array(data, dtype), False)
 
 
@@ -44,7 +48,9 @@ def from_numpy(array: Any) -> Tensor:
         raise TypeError(f"expected np.ndarray (got {type(array).__name__})")
     to_numpy_dtype(array.dtype)
     if not array.dtype.isnative:
-        raise TypeError("given numpy array has byte order different from the native byte order. Conversion between byte orders is currently not supported.")
+        raise TypeError(
+            "given numpy array has byte order different from the native byte order. Conversion between byte orders is currently not supported."
+        )
     return _finish(array, False)
 
 
@@ -64,7 +70,9 @@ def _to_array(data: Any, dtype: Any) -> Any:
     except ValueError as error:
         raise ValueError(f"expected a sequence of equal length at every level: {error}") from None
     if array.dtype.kind == "O":
-        raise TypeError(f"new(): cannot make a tensor from {type(data).__name__}; expected numbers, sequences of numbers or an ndarray")
+        raise TypeError(
+            f"new(): cannot make a tensor from {type(data).__name__}; expected numbers, sequences of numbers or an ndarray"
+        )
     if array.dtype.kind in "USM":
         raise TypeError(f"new(): invalid data type 'str': cannot make a tensor from {data!r:.60}")
     if wanted is None:
@@ -122,19 +130,30 @@ def _dtype_or_default(d: Any) -> np.dtype[Any]:
     return get_default_dtype().dtype if d is None else to_numpy_dtype(d)
 
 
-def zeros(*size: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False, out: Any = None, layout: Any = None) -> Tensor:
+def zeros(
+    *size: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False, out: Any = None, layout: Any = None
+) -> Tensor:
     """A tensor of zeros."""
     check_device(device)
     return _finish(np.zeros(sizes(size), _dtype_or_default(dtype)), requires_grad)
 
 
-def ones(*size: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False, out: Any = None, layout: Any = None) -> Tensor:
+def ones(
+    *size: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False, out: Any = None, layout: Any = None
+) -> Tensor:
     """A tensor of ones."""
     check_device(device)
     return _finish(np.ones(sizes(size), _dtype_or_default(dtype)), requires_grad)
 
 
-def empty(*size: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False, pin_memory: bool = False, layout: Any = None) -> Tensor:
+def empty(
+    *size: Any,
+    dtype: Any = None,
+    device: Any = None,
+    requires_grad: bool = False,
+    pin_memory: bool = False,
+    layout: Any = None,
+) -> Tensor:
     """A tensor whose values are whatever the memory held."""
     check_device(device)
     return _finish(np.empty(sizes(size), _dtype_or_default(dtype)), requires_grad)
@@ -159,7 +178,15 @@ def eye(n: int, m: int | None = None, *, dtype: Any = None, device: Any = None, 
     return _finish(np.eye(n, m, dtype=_dtype_or_default(dtype)), requires_grad)
 
 
-def arange(start: Any = 0, end: Any = None, step: Any = 1, *, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
+def arange(
+    start: Any = 0,
+    end: Any = None,
+    step: Any = 1,
+    *,
+    dtype: Any = None,
+    device: Any = None,
+    requires_grad: bool = False,
+) -> Tensor:
     """Values from `start` (0 if only one bound is given) up to, not including, `end`. Integers unless a bound is a float."""
     check_device(device)
     if end is None:
@@ -169,11 +196,19 @@ def arange(start: Any = 0, end: Any = None, step: Any = 1, *, dtype: Any = None,
         raise RuntimeError("step must be nonzero")
     if (end - start) * step < 0:
         raise RuntimeError("upper bound and lower bound inconsistent with step sign")
-    d = to_numpy_dtype(dtype) if dtype is not None else get_default_dtype().dtype if any(isinstance(v, float) for v in (start, end, step)) else np.dtype(np.int64)
+    d = (
+        to_numpy_dtype(dtype)
+        if dtype is not None
+        else get_default_dtype().dtype
+        if any(isinstance(v, float) for v in (start, end, step))
+        else np.dtype(np.int64)
+    )
     return _finish(np.arange(start, end, step).astype(d, copy=False), requires_grad)
 
 
-def linspace(start: Any, end: Any, steps: int, *, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
+def linspace(
+    start: Any, end: Any, steps: int, *, dtype: Any = None, device: Any = None, requires_grad: bool = False
+) -> Tensor:
     """`steps` values evenly spaced from `start` to `end`, both included."""
     check_device(device)
     if steps < 0:
@@ -181,10 +216,22 @@ def linspace(start: Any, end: Any, steps: int, *, dtype: Any = None, device: Any
     return _finish(np.linspace(float(start), float(end), steps).astype(_dtype_or_default(dtype)), requires_grad)
 
 
-def logspace(start: Any, end: Any, steps: int, base: float = 10.0, *, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
+def logspace(
+    start: Any,
+    end: Any,
+    steps: int,
+    base: float = 10.0,
+    *,
+    dtype: Any = None,
+    device: Any = None,
+    requires_grad: bool = False,
+) -> Tensor:
     """`base` to the power of `steps` values evenly spaced from `start` to `end`."""
     check_device(device)
-    return _finish(np.power(float(base), np.linspace(float(start), float(end), steps)).astype(_dtype_or_default(dtype)), requires_grad)
+    return _finish(
+        np.power(float(base), np.linspace(float(start), float(end), steps)).astype(_dtype_or_default(dtype)),
+        requires_grad,
+    )
 
 
 def complex(real: Tensor, imag: Tensor) -> Tensor:
@@ -192,22 +239,36 @@ def complex(real: Tensor, imag: Tensor) -> Tensor:
     return real + imag * 1j
 
 
-def zeros_like(input: Tensor, *, dtype: Any = None, device: Any = None, requires_grad: bool = False, memory_format: Any = None) -> Tensor:
+def zeros_like(
+    input: Tensor, *, dtype: Any = None, device: Any = None, requires_grad: bool = False, memory_format: Any = None
+) -> Tensor:
     """Zeros with the shape and dtype of `input`."""
     return _finish(np.zeros(input._data.shape, _like(input, dtype)), requires_grad)
 
 
-def ones_like(input: Tensor, *, dtype: Any = None, device: Any = None, requires_grad: bool = False, memory_format: Any = None) -> Tensor:
+def ones_like(
+    input: Tensor, *, dtype: Any = None, device: Any = None, requires_grad: bool = False, memory_format: Any = None
+) -> Tensor:
     """Ones with the shape and dtype of `input`."""
     return _finish(np.ones(input._data.shape, _like(input, dtype)), requires_grad)
 
 
-def empty_like(input: Tensor, *, dtype: Any = None, device: Any = None, requires_grad: bool = False, memory_format: Any = None) -> Tensor:
+def empty_like(
+    input: Tensor, *, dtype: Any = None, device: Any = None, requires_grad: bool = False, memory_format: Any = None
+) -> Tensor:
     """Uninitialised memory with the shape and dtype of `input`."""
     return _finish(np.empty(input._data.shape, _like(input, dtype)), requires_grad)
 
 
-def full_like(input: Tensor, fill_value: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False, memory_format: Any = None) -> Tensor:
+def full_like(
+    input: Tensor,
+    fill_value: Any,
+    *,
+    dtype: Any = None,
+    device: Any = None,
+    requires_grad: bool = False,
+    memory_format: Any = None,
+) -> Tensor:
     """One value with the shape and dtype of `input`."""
     return _finish(np.full(input._data.shape, fill_value, _like(input, dtype)), requires_grad)
 
@@ -227,5 +288,3 @@ def legacy_tensor(*args: Any, dtype: Any = None, device: Any = None) -> Tensor:
 
 def _default_of(d: Any) -> Any:
     return get_default_dtype() if d is None else d
-
-

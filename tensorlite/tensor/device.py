@@ -10,12 +10,17 @@ class device:  # noqa: N801 (torch spells it so)
 
     __slots__ = ("index", "type")
 
+    type: str
+    index: int | None
+
     def __init__(self, type: Any = "cpu", index: int | None = None) -> None:
         if isinstance(type, device):
             type, index = type.type, type.index
         name, _, number = str(type).partition(":")
         if name != "cpu":
-            raise RuntimeError(f"tensorlite computes on the CPU only: expected device 'cpu', got {str(type)!r}; use device='cpu'")
+            raise RuntimeError(
+                f"tensorlite computes on the CPU only: expected device 'cpu', got {str(type)!r}; use device='cpu'"
+            )
         self.type = name
         self.index = int(number) if number else index
 

@@ -21,7 +21,23 @@ def _rebuild(cls: type[Tensor], data: Any, requires_grad: bool, attributes: dict
     return t
 
 
-_INTERNAL = frozenset({"_data", "_rg", "_grad", "_node", "_out", "_vc", "_hooks", "_base", "_chain", "_seen", "_view_kind", "_inference", "_retained"})
+_INTERNAL = frozenset(
+    {
+        "_data",
+        "_rg",
+        "_grad",
+        "_node",
+        "_out",
+        "_vc",
+        "_hooks",
+        "_base",
+        "_chain",
+        "_seen",
+        "_view_kind",
+        "_inference",
+        "_retained",
+    }
+)
 
 
 def _own(t: Tensor) -> dict[str, Any]:
@@ -31,7 +47,9 @@ def _own(t: Tensor) -> dict[str, Any]:
 
 def _reduce_ex(self: Tensor, protocol: Any) -> Any:
     if self._node is not None:
-        raise RuntimeError("only leaf tensors can be pickled: this one was computed and requires grad; detach() it first")
+        raise RuntimeError(
+            "only leaf tensors can be pickled: this one was computed and requires grad; detach() it first"
+        )
     return _rebuild, (type(self), self._data, self._rg, _own(self))
 
 
@@ -68,7 +86,9 @@ def from_dlpack(ext_tensor: Any) -> Tensor:
 
 
 def _new_filled(fill: Any) -> Any:
-    def method(self: Tensor, *size: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False, **ignored: Any) -> Tensor:
+    def method(
+        self: Tensor, *size: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False, **ignored: Any
+    ) -> Tensor:
         check_device(device)
         t: Tensor = wrap(fill(sizes(size), self._data.dtype if dtype is None else to_numpy_dtype(dtype)))
         return t.requires_grad_() if requires_grad else t
@@ -76,13 +96,17 @@ def _new_filled(fill: Any) -> Any:
     return method
 
 
-def _new_full(self: Tensor, size: Any, fill_value: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
+def _new_full(
+    self: Tensor, size: Any, fill_value: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False
+) -> Tensor:
     """A tensor of one value with this tensor's dtype."""
     t: Tensor = wrap(np.full(sizes((size,)), fill_value, self._data.dtype if dtype is None else to_numpy_dtype(dtype)))
     return t.requires_grad_() if requires_grad else t
 
 
-def _new_tensor(self: Tensor, data: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
+def _new_tensor(
+    self: Tensor, data: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False
+) -> Tensor:
     """A tensor of `data` with this tensor's dtype."""
     return tensor(data, dtype=self.dtype if dtype is None else dtype, device=device, requires_grad=requires_grad)
 

@@ -11,6 +11,7 @@ from ..autograd.graph import wrap
 from ..autograd.record import apply
 from ..errors import check_dim
 from ..ops import along, elementwise, extrema, reduce
+from ..ops.compare import where
 from ..ops.sort import sort as sort_op
 from ..ops.table import Op
 from .compose import Exports, composed
@@ -26,7 +27,7 @@ _function = composed(EXPORTS, method=False)
 
 def _largest(name: str, over_all: Op, along_one: Op, pairwise: Op) -> Callable[..., Any]:
     def function(input: Tensor, dim: Any = None, keepdim: bool = False, *, other: Any = None) -> Any:
-        if isinstance(dim, Tensor) and dim._data.ndim + input._data.ndim and not _is_dim(dim):
+        if isinstance(dim, Tensor):
             other, dim = dim, None
         if other is not None:
             return apply(pairwise, (input, other))
@@ -39,10 +40,6 @@ def _largest(name: str, over_all: Op, along_one: Op, pairwise: Op) -> Callable[.
     function.__name__ = name
     function.__doc__ = f"`{name}(x)`, the {name}imum; `{name}(x, dim)`, (values, indices) along one dim; `{name}(x, y)`, elementwise."
     return _export(function)
-
-
-def _is_dim(value: Tensor) -> bool:
-    return False
 
 
 max = _largest("max", extrema.amax, extrema.max_along, elementwise.maximum)
@@ -182,14 +179,16 @@ def _quantile(input: Tensor, q: Any, dim: Any, keepdim: bool, interpolation: str
     n = ordered.shape[-1]
     last = np.where(nans > 0, n - 1 - nans, n - 1) if skip_nan else np.full_like(nans, n - 1)
     ranks = np.maximum(q.reshape(-1) * wrap(np.maximum(last, 0).astype(x._data.dtype)), 0)
-    place = ranks._data if skip_nan else np.where(nans > 0, n - 1.0, ranks._data)
+    if not skip_nan:
+        ranks = apply(where, (wrap(nans > 0), n - 1.0, ranks))  # a NaN, sorted to the end, is the result
+    place = ranks._data
     if interpolation == "nearest":
         place = np.round(place)
     below = (np.ceil(place) if interpolation == "higher" else np.floor(place)).astype(np.int64)
     result = apply(along.take_along, (ordered, below, -1))
     if interpolation in ("linear", "midpoint"):
         above = apply(along.take_along, (ordered, np.ceil(place).astype(np.int64), -1))
-        weight = ranks - wrap(below.astype(x._data.dtype)) if interpolation == "linear" and skip_nan else wrap((place - below).astype(x._data.dtype))
+        weight = ranks - wrap(below.astype(x._data.dtype))
         result = apply(elementwise.lerp, (result, above, 0.5 if interpolation == "midpoint" else weight))
     result = result.movedim(-1, 0) if result.ndim > 1 else result
     if keepdim:
@@ -227,6 +226,8 @@ def diff(input: Tensor, n: int = 1, dim: int = -1, prepend: Any = None, append: 
     if n < 0:
         raise RuntimeError(f"order must be non-negative but got {n}")
     d = check_dim(dim, input.ndim)
+    if n == 0:
+        return input.clone()
     parts = [p if p.ndim else p.expand(tuple(1 if i == d else s for i, s in enumerate(input.shape))) for p in (prepend, input, append) if p is not None]
     x: Any = input if len(parts) == 1 else np.concatenate(parts, d)
     for _ in range(builtin_min(n, x.shape[d])):

@@ -44,7 +44,9 @@ def write_out(name: str, result: Any, out: Any) -> Any:
     if isinstance(out, tuple | list):
         return tuple(write_out(name, r, o) for r, o in zip(result, out, strict=True))
     if result._rg or out._rg:
-        raise RuntimeError(f"{name}(): functions with out=... arguments don't support automatic differentiation, but one of the arguments requires grad.")
+        raise RuntimeError(
+            f"{name}(): functions with out=... arguments don't support automatic differentiation, but one of the arguments requires grad."
+        )
     if out._data.shape != result._data.shape:
         if out._data.size:
             raise RuntimeError(f"{name}(): out has shape {list(out._data.shape)}, expected {list(result._data.shape)}")
@@ -55,13 +57,14 @@ def write_out(name: str, result: Any, out: Any) -> Any:
     return out
 
 
-def _named(function: Any, op: Op, name: str) -> Any:
+def _named(function: Any, op: Op, name: str) -> Callable[..., Any]:
     function.__name__ = name
     function.__qualname__ = name
     function.__doc__ = op.__doc__
     function.__module__ = "tensorlite"
     function.op = op
-    return function
+    named: Callable[..., Any] = function
+    return named
 
 
 def attach() -> dict[str, Callable[..., Any]]:

@@ -16,9 +16,14 @@ _ = (dunder, numpy_protocol)  # imported for what they add to Tensor
 _CREATION = (
     "arange as_tensor asarray complex empty empty_like eye from_numpy full full_like linspace logspace ones ones_like tensor zeros zeros_like"
 ).split()
-_SAMPLING = "bernoulli multinomial normal poisson rand rand_like randint randint_like randn randn_like randperm".split()
-_PROPERTIES = "can_cast finfo iinfo is_complex is_floating_point is_nonzero is_tensor numel promote_types result_type".split()
-_COMPOSED = ("functions", "functions_math")  # modules with EXPORTS: name -> (function, whether it is also a Tensor method)
+_SAMPLING = "bernoulli get_rng_state multinomial normal poisson rand rand_like randint randint_like randn randn_like randperm".split()
+_PROPERTIES = (
+    "can_cast finfo iinfo is_complex is_floating_point is_nonzero is_tensor numel promote_types result_type".split()
+)
+_COMPOSED = (
+    "functions",
+    "functions_math",
+)  # modules with EXPORTS: name -> (function, whether it is also a Tensor method)
 
 
 def functions() -> dict[str, Callable[..., Any]]:

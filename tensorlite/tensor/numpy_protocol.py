@@ -73,7 +73,7 @@ def array_ufunc(self: Tensor, ufunc: Any, method: str, *inputs: Any, **kwargs: A
         return result
     (target,) = out
     if isinstance(target, Tensor):
-        return target.copy_(result)  # type: ignore[attr-defined]
+        return target.copy_(result)
     np.copyto(target, result._data if isinstance(result, Tensor) else result)
     return target
 
@@ -100,7 +100,9 @@ def array(self: Tensor, dtype: Any = None, copy: bool | None = None) -> Any:
 def _on_arrays(function: Any, args: Any, kwargs: dict[str, Any]) -> Any:
     if mode.grad and any(t._rg for t in _tensors(args)):
         name = getattr(function, "__name__", str(function))
-        raise TypeError(f"np.{name} has no gradient in tensorlite, but a tensor that requires grad was passed to it; detach() it first, or use the tensorlite function")
+        raise TypeError(
+            f"np.{name} has no gradient in tensorlite, but a tensor that requires grad was passed to it; detach() it first, or use the tensorlite function"
+        )
     result = function(*_plain(args), **{k: _plain(v) for k, v in kwargs.items()})
     return _wrapped(result)
 

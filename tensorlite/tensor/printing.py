@@ -21,7 +21,11 @@ class _Options:
 
 
 _options = _Options()
-_PROFILES: dict[str, tuple[int, float, int, int]] = {"default": (4, 1000, 3, 80), "short": (2, 1000, 2, 80), "full": (4, math.inf, 3, 80)}
+_PROFILES: dict[str, tuple[int, float, int, int]] = {
+    "default": (4, 1000, 3, 80),
+    "short": (2, 1000, 2, 80),
+    "full": (4, math.inf, 3, 80),
+}
 
 
 def set_printoptions(
@@ -37,7 +41,12 @@ def set_printoptions(
         if profile not in _PROFILES:
             raise ValueError(f"unknown print profile {profile!r}; expected one of {', '.join(_PROFILES)}")
         _options.precision, _options.threshold, _options.edgeitems, _options.linewidth = _PROFILES[profile]
-    for name, value in (("precision", precision), ("threshold", threshold), ("edgeitems", edgeitems), ("linewidth", linewidth)):
+    for name, value in (
+        ("precision", precision),
+        ("threshold", threshold),
+        ("edgeitems", edgeitems),
+        ("linewidth", linewidth),
+    ):
         if value is not None:
             setattr(_options, name, value)
     _options.sci_mode = sci_mode
@@ -104,11 +113,15 @@ def _body(values: Any, indent: int, summarise: bool, formatter: Any) -> str:
     if values.ndim == 1:
         per_line = max(1, (_options.linewidth - indent) // (formatter.width + 2))
         items = values.tolist()
-        texts = [formatter.format(v) for v in items[:e]] + [" ..."] + [formatter.format(v) for v in items[-e:]] if cut else [formatter.format(v) for v in items]
+        texts = (
+            [formatter.format(v) for v in items[:e]] + [" ..."] + [formatter.format(v) for v in items[-e:]]
+            if cut
+            else [formatter.format(v) for v in items]
+        )
         lines = [", ".join(texts[i : i + per_line]) for i in range(0, len(texts), per_line)]
         return "[" + (",\n" + " " * (indent + 1)).join(lines) + "]"
     rows = range(values.shape[0])
-    slices = [_body(values[i], indent + 1, summarise, formatter) for i in (list(rows)[:e] if cut else rows)]
+    slices: list[str] = [_body(values[i], indent + 1, summarise, formatter) for i in (list(rows)[:e] if cut else rows)]
     if cut:
         slices += ["..."] + [_body(values[i], indent + 1, summarise, formatter) for i in list(rows)[-e:]]
     return "[" + ("," + "\n" * (values.ndim - 1) + " " * (indent + 1)).join(slices) + "]"
@@ -119,7 +132,9 @@ def array_body(values: Any, indent: int = 0) -> str:
     if values.size == 0:
         return "[]"
     summarise = values.size > _options.threshold
-    formatter = (_ComplexFormatter if values.dtype.kind == "c" else _Formatter)(_summarised(values) if summarise else values)
+    formatter = (_ComplexFormatter if values.dtype.kind == "c" else _Formatter)(
+        _summarised(values) if summarise else values
+    )
     return _body(values, indent, summarise, formatter)
 
 

@@ -110,7 +110,17 @@ def _type(self: Tensor, dtype: Any = None, non_blocking: bool = False) -> Any:
     return type_name(self._data) if dtype is None else self.to(_legacy(dtype))
 
 
-_LEGACY = {"Float": "float32", "Double": "float64", "Half": "float16", "Long": "int64", "Int": "int32", "Short": "int16", "Char": "int8", "Byte": "uint8", "Bool": "bool"}
+_LEGACY = {
+    "Float": "float32",
+    "Double": "float64",
+    "Half": "float16",
+    "Long": "int64",
+    "Int": "int32",
+    "Short": "int16",
+    "Char": "int8",
+    "Byte": "uint8",
+    "Bool": "bool",
+}
 
 
 def _legacy(name: Any) -> Any:
@@ -138,7 +148,11 @@ _METHODS: dict[str, Any] = {
     "nelement": numel,
     "element_size": lambda self: self._data.itemsize,
     "data_ptr": lambda self: self._data.ctypes.data,
-    "storage_offset": lambda self: 0 if self._base is None else (self._data.ctypes.data - self._base._data.ctypes.data) // max(self._data.itemsize, 1),
+    "storage_offset": lambda self: (
+        0
+        if self._base is None
+        else (self._data.ctypes.data - self._base._data.ctypes.data) // max(self._data.itemsize, 1)
+    ),
     "is_contiguous": lambda self, memory_format=None: bool(self._data.flags.c_contiguous),
     "is_floating_point": is_floating_point,
     "is_complex": is_complex,
@@ -173,7 +187,9 @@ for _name, _method in _METHODS.items():
 
 def _no_cuda(self: Tensor, *args: Any, **kwargs: Any) -> Tensor:
     """There is no CUDA here: always raises RuntimeError."""
-    raise RuntimeError("tensorlite computes on the CPU only: .cuda() is not available; drop the call, or use .to('cpu')")
+    raise RuntimeError(
+        "tensorlite computes on the CPU only: .cuda() is not available; drop the call, or use .to('cpu')"
+    )
 
 
 Tensor.cuda = _no_cuda  # type: ignore[attr-defined]

@@ -9,9 +9,22 @@ import numpy as np
 from ..autograd.inplace import apply_inplace
 from ..dtypes import get_default_dtype, to_numpy_dtype
 from ..ops import fill as filling
-from ..random import Generator, source
+from ..random import Generator, default_generator, source
 from .creation import _finish, _like, check_device, sizes
 from .tensor import Tensor
+
+
+def get_rng_state() -> Tensor:
+    """The state of the default generator, as a tensor of bytes."""
+    return _state(default_generator)
+
+
+def _state(self: Generator) -> Tensor:
+    """The state as a tensor of bytes, to hand to `set_state`."""
+    return _finish(self.state_bytes(), False)
+
+
+Generator.get_state = _state  # type: ignore[attr-defined]
 
 
 def _float(d: Any) -> np.dtype[Any]:
@@ -26,7 +39,11 @@ def uniform_array(shape: tuple[int, ...], d: np.dtype[Any], generator: Generator
     if d.kind != "f":
         raise RuntimeError(f'"rand" not implemented for {d}; expected a floating dtype, use randint for integers')
     rng = source(generator)
-    return rng.random(shape, d.type) if d.itemsize >= 4 else np.minimum(rng.random(shape, np.float32).astype(d), np.nextafter(d.type(1), d.type(0)))
+    return (
+        rng.random(shape, d.type)
+        if d.itemsize >= 4
+        else np.minimum(rng.random(shape, np.float32).astype(d), np.nextafter(d.type(1), d.type(0)))
+    )
 
 
 def normal_array(shape: tuple[int, ...], d: np.dtype[Any], generator: Generator | None) -> Any:
@@ -39,19 +56,42 @@ def normal_array(shape: tuple[int, ...], d: np.dtype[Any], generator: Generator 
     return source(generator).standard_normal(shape, d.type if d.itemsize >= 4 else np.float32).astype(d, copy=False)
 
 
-def rand(*size: Any, generator: Generator | None = None, dtype: Any = None, device: Any = None, requires_grad: bool = False, pin_memory: bool = False) -> Tensor:
+def rand(
+    *size: Any,
+    generator: Generator | None = None,
+    dtype: Any = None,
+    device: Any = None,
+    requires_grad: bool = False,
+    pin_memory: bool = False,
+) -> Tensor:
     """Uniform on [0, 1)."""
     check_device(device)
     return _finish(np.asarray(uniform_array(sizes(size), _float(dtype), generator)), requires_grad)
 
 
-def randn(*size: Any, generator: Generator | None = None, dtype: Any = None, device: Any = None, requires_grad: bool = False, pin_memory: bool = False) -> Tensor:
+def randn(
+    *size: Any,
+    generator: Generator | None = None,
+    dtype: Any = None,
+    device: Any = None,
+    requires_grad: bool = False,
+    pin_memory: bool = False,
+) -> Tensor:
     """Standard normal."""
     check_device(device)
     return _finish(np.asarray(normal_array(sizes(size), _float(dtype), generator)), requires_grad)
 
 
-def randint(*bounds_and_size: Any, low: int | None = None, high: int | None = None, size: Any = None, generator: Generator | None = None, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
+def randint(
+    *bounds_and_size: Any,
+    low: int | None = None,
+    high: int | None = None,
+    size: Any = None,
+    generator: Generator | None = None,
+    dtype: Any = None,
+    device: Any = None,
+    requires_grad: bool = False,
+) -> Tensor:
     """Whole numbers from `low` (0 by default) up to, not including, `high`: `randint(high, size)` or `randint(low, high, size)`."""
     check_device(device)
     given = list(bounds_and_size)
@@ -67,35 +107,77 @@ def randint(*bounds_and_size: Any, low: int | None = None, high: int | None = No
     return _finish(np.asarray(source(generator).integers(low, high, sizes((size,)))).astype(d), requires_grad)
 
 
-def randperm(n: int, *, generator: Generator | None = None, dtype: Any = None, device: Any = None, requires_grad: bool = False, pin_memory: bool = False) -> Tensor:
+def randperm(
+    n: int,
+    *,
+    generator: Generator | None = None,
+    dtype: Any = None,
+    device: Any = None,
+    requires_grad: bool = False,
+    pin_memory: bool = False,
+) -> Tensor:
     """The numbers 0 … n-1 in random order."""
     check_device(device)
     d = np.dtype(np.int64) if dtype is None else to_numpy_dtype(dtype)
     return _finish(source(generator).permutation(n).astype(d), requires_grad)
 
 
-def rand_like(input: Tensor, *, generator: Generator | None = None, dtype: Any = None, device: Any = None, requires_grad: bool = False, memory_format: Any = None) -> Tensor:
+def rand_like(
+    input: Tensor,
+    *,
+    generator: Generator | None = None,
+    dtype: Any = None,
+    device: Any = None,
+    requires_grad: bool = False,
+    memory_format: Any = None,
+) -> Tensor:
     """Uniform on [0, 1), with the shape and dtype of `input`."""
     return _finish(np.asarray(uniform_array(input._data.shape, _like(input, dtype), generator)), requires_grad)
 
 
-def randn_like(input: Tensor, *, generator: Generator | None = None, dtype: Any = None, device: Any = None, requires_grad: bool = False, memory_format: Any = None) -> Tensor:
+def randn_like(
+    input: Tensor,
+    *,
+    generator: Generator | None = None,
+    dtype: Any = None,
+    device: Any = None,
+    requires_grad: bool = False,
+    memory_format: Any = None,
+) -> Tensor:
     """Standard normal, with the shape and dtype of `input`."""
     return _finish(np.asarray(normal_array(input._data.shape, _like(input, dtype), generator)), requires_grad)
 
 
-def randint_like(input: Tensor, low_or_high: int, high: int | None = None, *, generator: Generator | None = None, dtype: Any = None, device: Any = None) -> Tensor:
+def randint_like(
+    input: Tensor,
+    low_or_high: int,
+    high: int | None = None,
+    *,
+    generator: Generator | None = None,
+    dtype: Any = None,
+    device: Any = None,
+) -> Tensor:
     """Whole numbers with the shape and dtype of `input`."""
     low, high = (0, low_or_high) if high is None else (low_or_high, high)
     return randint(low, high, input._data.shape, generator=generator, dtype=input.dtype if dtype is None else dtype)
 
 
-def normal(mean: Any = 0.0, std: Any = 1.0, size: Any = None, *, generator: Generator | None = None, dtype: Any = None, device: Any = None, out: Any = None) -> Tensor:
+def normal(
+    mean: Any = 0.0,
+    std: Any = 1.0,
+    size: Any = None,
+    *,
+    generator: Generator | None = None,
+    dtype: Any = None,
+    device: Any = None,
+    out: Any = None,
+) -> Tensor:
     """Normal with the given mean and standard deviation, each a number or a tensor; numbers alone need a `size`."""
     if not isinstance(mean, Tensor) and not isinstance(std, Tensor):
         if size is None:
             raise TypeError("normal() of two numbers needs a size: normal(mean, std, size)")
-        return randn(size, generator=generator, dtype=dtype) * std + mean
+        drawn: Tensor = randn(size, generator=generator, dtype=dtype) * std + mean
+        return drawn
     if np.any(np.asarray(std._data if isinstance(std, Tensor) else std) < 0):
         raise RuntimeError("normal expects all elements of std >= 0.0")
     shape = np.broadcast_shapes(*(v._data.shape for v in (mean, std) if isinstance(v, Tensor)))
@@ -108,11 +190,15 @@ def bernoulli(input: Tensor, p: float | None = None, *, generator: Generator | N
     """1 with the probability that `input` holds (or `p`), else 0. The gradient is zero."""
     chance = input._data if p is None else np.full(input._data.shape, p)
     if np.any((chance < 0) | (chance > 1)):
-        raise RuntimeError(f"Expected p_in >= 0 && p_in <= 1 to be true, but got values from {chance.min()} to {chance.max()}")
+        raise RuntimeError(
+            f"Expected p_in >= 0 && p_in <= 1 to be true, but got values from {chance.min()} to {chance.max()}"
+        )
     return _finish((source(generator).random(chance.shape) < chance).astype(input._data.dtype), False)
 
 
-def multinomial(input: Tensor, num_samples: int, replacement: bool = False, *, generator: Generator | None = None) -> Tensor:
+def multinomial(
+    input: Tensor, num_samples: int, replacement: bool = False, *, generator: Generator | None = None
+) -> Tensor:
     """Indices drawn from rows of unnormalised probabilities. Raises RuntimeError for negative or infinite weights, or too few of them."""
     weights = input._data.astype(np.float64)
     if weights.ndim not in (1, 2):
@@ -134,7 +220,9 @@ def multinomial(input: Tensor, num_samples: int, replacement: bool = False, *, g
         found = np.minimum(found, rows.shape[1] - 1)
     else:
         with np.errstate(divide="ignore"):
-            keys = np.where(rows > 0, rng.standard_exponential(rows.shape) / rows, np.inf)  # the smallest arrival times win
+            keys = np.where(
+                rows > 0, rng.standard_exponential(rows.shape) / rows, np.inf
+            )  # the smallest arrival times win
         found = np.argsort(keys, axis=1, kind="stable")[:, :num_samples]
     return _finish(np.ascontiguousarray(found.astype(np.int64)).reshape((*weights.shape[:-1], num_samples)), False)
 
@@ -169,7 +257,18 @@ def random_(self: Tensor, low: int = 0, to: int | None = None, *, generator: Gen
     """Fill with whole numbers: below `to`, or from `low` up to `to`, or over all the dtype represents exactly."""
     kind = self._data.dtype
     if to is None:
-        low, to = (0, low) if low else (0, 2 if kind.kind == "b" else int(np.iinfo(kind).max) if kind.kind in "iu" else 2 ** (np.finfo(kind).nmant + 1))
+        low, to = (
+            (0, low)
+            if low
+            else (
+                0,
+                2
+                if kind.kind == "b"
+                else int(np.iinfo(kind).max)
+                if kind.kind in "iu"
+                else 2 ** (np.finfo(kind).nmant + 1),
+            )
+        )
     if low >= to:
         raise RuntimeError(f"random_ expects 'from' to be less than 'to', but got from={low} >= to={to}")
     return _fill_with(self, source(generator).integers(low, to, self._data.shape))
@@ -205,5 +304,16 @@ def log_normal_(self: Tensor, mean: float = 1.0, std: float = 2.0, *, generator:
     return _fill_with(self, np.exp(source(generator).standard_normal(self._data.shape) * std + mean))
 
 
-for _method in (normal_, uniform_, random_, bernoulli_, exponential_, geometric_, cauchy_, log_normal_, bernoulli, multinomial):
+for _method in (
+    normal_,
+    uniform_,
+    random_,
+    bernoulli_,
+    exponential_,
+    geometric_,
+    cauchy_,
+    log_normal_,
+    bernoulli,
+    multinomial,
+):
     setattr(Tensor, _method.__name__, _method)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import operator
 import weakref
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -77,7 +77,9 @@ class Tensor(Variable):
     def requires_grad(self, value: bool) -> None:
         if self._node is not None:
             if not value:
-                raise RuntimeError("you can only change requires_grad flags of leaf variables. If you want to use a computed variable in a subgraph that doesn't require differentiation use var_no_grad = var.detach().")
+                raise RuntimeError(
+                    "you can only change requires_grad flags of leaf variables. If you want to use a computed variable in a subgraph that doesn't require differentiation use var_no_grad = var.detach()."
+                )
             return
         if value and self._data.dtype.kind not in "fc":
             raise RuntimeError("only Tensors of floating point dtype can require gradients")
@@ -118,13 +120,19 @@ class Tensor(Variable):
     def grad(self, value: Any) -> None:
         if value is not None:
             if not isinstance(value, Tensor):
-                raise TypeError(f"assigned grad expected to be a Tensor or None but got grad of type {type(value).__name__}")
+                raise TypeError(
+                    f"assigned grad expected to be a Tensor or None but got grad of type {type(value).__name__}"
+                )
             if value is self:
                 raise RuntimeError("can't assign Variable as its own grad")
             if value._data.shape != self._data.shape:
-                raise RuntimeError(f"assigned grad has data of a different size: got {list(value._data.shape)}, expected {list(self._data.shape)}")
+                raise RuntimeError(
+                    f"assigned grad has data of a different size: got {list(value._data.shape)}, expected {list(self._data.shape)}"
+                )
             if value._data.dtype != self._data.dtype:
-                raise RuntimeError(f"assigned grad has data of a different type: got {value.dtype}, expected {self.dtype}")
+                raise RuntimeError(
+                    f"assigned grad has data of a different type: got {value.dtype}, expected {self.dtype}"
+                )
         self._grad = value
 
     @grad.deleter
@@ -193,7 +201,15 @@ class Tensor(Variable):
     def retains_grad(self) -> bool:
         return self._retained
 
-    def to(self, *args: Any, dtype: Any = None, device: Any = None, non_blocking: bool = False, copy: bool = False, memory_format: Any = None) -> Tensor:
+    def to(
+        self,
+        *args: Any,
+        dtype: Any = None,
+        device: Any = None,
+        non_blocking: bool = False,
+        copy: bool = False,
+        memory_format: Any = None,
+    ) -> Tensor:
         """The tensor as another dtype, or like another tensor; itself if nothing changes. Devices other than the CPU raise RuntimeError."""
         for a in args:
             if isinstance(a, Tensor):
@@ -284,7 +300,44 @@ class Tensor(Variable):
             value = apply(cast, (value, self._data.dtype))
         apply_inplace(index.setitem, self, (key, value))
 
+    def __pos__(self) -> Tensor:
+        return self
+
     # -- operators ----------------------------------------------------------------------------------------------------
+
+    if TYPE_CHECKING:
+        # What the op table adds at import: methods by name, and the operators.
+        def __getattr__(self, name: str) -> Any: ...
+        def __add__(self, other: Any) -> Tensor: ...
+        def __radd__(self, other: Any) -> Tensor: ...
+        def __iadd__(self, other: Any) -> Tensor: ...
+        def __sub__(self, other: Any) -> Tensor: ...
+        def __rsub__(self, other: Any) -> Tensor: ...
+        def __isub__(self, other: Any) -> Tensor: ...
+        def __mul__(self, other: Any) -> Tensor: ...
+        def __rmul__(self, other: Any) -> Tensor: ...
+        def __imul__(self, other: Any) -> Tensor: ...
+        def __truediv__(self, other: Any) -> Tensor: ...
+        def __rtruediv__(self, other: Any) -> Tensor: ...
+        def __itruediv__(self, other: Any) -> Tensor: ...
+        def __floordiv__(self, other: Any) -> Tensor: ...
+        def __mod__(self, other: Any) -> Tensor: ...
+        def __pow__(self, other: Any) -> Tensor: ...
+        def __rpow__(self, other: Any) -> Tensor: ...
+        def __matmul__(self, other: Any) -> Tensor: ...
+        def __rmatmul__(self, other: Any) -> Tensor: ...
+        def __and__(self, other: Any) -> Tensor: ...
+        def __or__(self, other: Any) -> Tensor: ...
+        def __xor__(self, other: Any) -> Tensor: ...
+        def __lt__(self, other: Any) -> Tensor: ...
+        def __le__(self, other: Any) -> Tensor: ...
+        def __gt__(self, other: Any) -> Tensor: ...
+        def __ge__(self, other: Any) -> Tensor: ...
+        def __eq__(self, other: object) -> Tensor: ...  # type: ignore[override]
+        def __ne__(self, other: object) -> Tensor: ...  # type: ignore[override]
+        def __neg__(self) -> Tensor: ...
+        def __abs__(self) -> Tensor: ...
+        def __invert__(self) -> Tensor: ...
 
     @staticmethod
     def __tensorlite_op__(op: Op, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -347,7 +400,13 @@ def _fast_operator(op: Op, compute: Callable[[Any, Any], Any]) -> Callable[[Tens
             return apply(op, (self, other)) if isinstance(other, _OPERANDS) else NotImplemented
         a, b = self._data, other._data
         kind = a.dtype
-        if kind is not b.dtype or not (kind is F32 or kind is F64) or self._base is not None or other._base is not None or observers:
+        if (
+            kind is not b.dtype
+            or not (kind is F32 or kind is F64)
+            or self._base is not None
+            or other._base is not None
+            or observers
+        ):
             return apply(op, (self, other))
         try:
             out = compute(a, b)
@@ -415,20 +474,32 @@ def _fast_save(node: Node, saves: tuple[int, ...], left: Tensor, right: Tensor, 
     node.versions = versions or None
 
 
-def _inplace_operator(op: Op) -> Callable[[Tensor, Any], Tensor]:
-    def method(self: Tensor, other: Any) -> Tensor:
+def _inplace_operator(op: Op) -> Callable[[Tensor, Any], Any]:
+    def method(self: Tensor, other: Any) -> Any:
         if not isinstance(other, Tensor | int | float | complex | np.ndarray | np.generic):
             return NotImplemented
-        return apply_inplace(op, self, (other,))  # type: ignore[no-any-return]
+        return apply_inplace(op, self, (other,))
 
     return method
 
 
-for _name, _op in {"add": basic.add, "sub": basic.sub, "mul": basic.mul, "truediv": basic.div, "pow": basic.pow, "matmul": linalg.matmul}.items():
+for _name, _op in {
+    "add": basic.add,
+    "sub": basic.sub,
+    "mul": basic.mul,
+    "truediv": basic.div,
+    "pow": basic.pow,
+    "matmul": linalg.matmul,
+}.items():
     setattr(Tensor, f"__{_name}__", _operator(_op))
     setattr(Tensor, f"__r{_name}__", _operator(_op, swap=True))
     setattr(Tensor, f"__i{_name}__", _inplace_operator(_op))
-for _op, _compute in ((basic.add, operator.add), (basic.sub, operator.sub), (basic.mul, operator.mul), (linalg.matmul, operator.matmul)):
+for _op, _compute in (
+    (basic.add, operator.add),
+    (basic.sub, operator.sub),
+    (basic.mul, operator.mul),
+    (linalg.matmul, operator.matmul),
+):
     setattr(Tensor, f"__{_op.name}__", _fast_operator(_op, _compute))
 for _name, _op in {"eq": compare.eq, "ne": compare.ne, "lt": compare.lt, "le": compare.le, "gt": compare.gt, "ge": compare.ge,
                    "and": compare.bitwise_and, "or": compare.bitwise_or, "xor": compare.bitwise_xor,
@@ -437,9 +508,7 @@ for _name, _op in {"eq": compare.eq, "ne": compare.ne, "lt": compare.lt, "le": c
 for _name in ("and", "or", "xor"):
     setattr(Tensor, f"__r{_name}__", _operator(OPS[f"bitwise_{_name}"], swap=True))
     setattr(Tensor, f"__i{_name}__", _inplace_operator(OPS[f"bitwise_{_name}"]))
-Tensor.__invert__ = lambda self: apply(compare.bitwise_not, (self,))  # type: ignore[attr-defined]
-Tensor.__abs__ = lambda self: apply(OPS["abs"], (self,))  # type: ignore[attr-defined]
-Tensor.__pos__ = lambda self: self  # type: ignore[attr-defined]
-Tensor.__neg__ = lambda self: apply(basic.neg, (self,))  # type: ignore[attr-defined]
+for _name, _op in {"invert": compare.bitwise_not, "abs": OPS["abs"], "neg": basic.neg}.items():
+    setattr(Tensor, f"__{_name}__", lambda self, _op=_op: apply(_op, (self,)))
 
 Variable.tensor_type = Tensor

@@ -37,7 +37,19 @@ def database() -> list[Any]:
 # -- converting -------------------------------------------------------------------------------------------------------
 
 _DTYPES = {
-    getattr(torch, d.name): d for d in (tl.float16, tl.float32, tl.float64, tl.int8, tl.int16, tl.int32, tl.int64, tl.uint8, tl.complex64, tl.complex128)
+    getattr(torch, d.name): d
+    for d in (
+        tl.float16,
+        tl.float32,
+        tl.float64,
+        tl.int8,
+        tl.int16,
+        tl.int32,
+        tl.int64,
+        tl.uint8,
+        tl.complex64,
+        tl.complex128,
+    )
 }
 _DTYPES[torch.bool] = tl.bool
 
@@ -130,7 +142,10 @@ class Outcome:
 
 
 def values(result: Any, kind: type) -> list[Any]:
-    return [t.detach().resolve_conj().resolve_neg().numpy(force=True) if kind is torch.Tensor else t.detach().numpy() for t in tensors_in(result, kind)]
+    return [
+        t.detach().resolve_conj().resolve_neg().numpy(force=True) if kind is torch.Tensor else t.detach().numpy()
+        for t in tensors_in(result, kind)
+    ]
 
 
 def assert_same(ours: list[Any], theirs: list[Any], what: str, rtol: float, atol: float) -> None:
@@ -146,14 +161,18 @@ def assert_same(ours: list[Any], theirs: list[Any], what: str, rtol: float, atol
             raise AssertionError(f"{what} {i}: differs by {worst:.3g}")
 
 
-def check_sample(opinfo: Any, function: Callable[..., Any], sample: Any, seed: int, tolerance: tuple[float, float] = (1e-7, 1e-9)) -> None:
+def check_sample(
+    opinfo: Any, function: Callable[..., Any], sample: Any, seed: int, tolerance: tuple[float, float] = (1e-7, 1e-9)
+) -> None:
     """Raise AssertionError where tensorlite and torch disagree on one sample."""
     rtol, atol = tolerance
     rng = np.random.default_rng(seed)
     arguments = (sample.input, *sample.args)
     kwargs = sample.kwargs
     args_ours = to_tensorlite(arguments)
-    kwargs_ours = to_tensorlite({k: v for k, v in kwargs.items() if not isinstance(v, torch.memory_format | torch.layout)})
+    kwargs_ours = to_tensorlite(
+        {k: v for k, v in kwargs.items() if not isinstance(v, torch.memory_format | torch.layout)}
+    )
     process = sample.output_process_fn_grad or (lambda x: x)
     theirs = opinfo(*arguments, **kwargs)
     ours = function(*args_ours, **kwargs_ours)
@@ -172,8 +191,22 @@ def check_sample(opinfo: Any, function: Callable[..., Any], sample: Any, seed: i
     assert len(outputs_l) == len(outputs_t), f"{len(outputs_l)} outputs require grad, torch has {len(outputs_t)}"
     cotangents = [_random(rng, o.shape, o.dtype) for o in outputs_t]
     second = opinfo.supports_gradgrad
-    g_t = torch.autograd.grad(outputs_t, inputs_t, [torch.from_numpy(c) for c in cotangents], create_graph=second, allow_unused=True, materialize_grads=True)
-    g_l = tl.autograd.grad(outputs_l, inputs_l, [tl.from_numpy(c) for c in cotangents], retain_graph=True, allow_unused=True, materialize_grads=True)
+    g_t = torch.autograd.grad(
+        outputs_t,
+        inputs_t,
+        [torch.from_numpy(c) for c in cotangents],
+        create_graph=second,
+        allow_unused=True,
+        materialize_grads=True,
+    )
+    g_l = tl.autograd.grad(
+        outputs_l,
+        inputs_l,
+        [tl.from_numpy(c) for c in cotangents],
+        retain_graph=True,
+        allow_unused=True,
+        materialize_grads=True,
+    )
     assert_same(values(g_l, tl.Tensor), values(g_t, torch.Tensor), "gradient", rtol, atol)
     if not second:
         return
@@ -182,12 +215,37 @@ def check_sample(opinfo: Any, function: Callable[..., Any], sample: Any, seed: i
         return
     weights = [_random(rng, g_t[i].shape, g_t[i].dtype) for i in roots]
     try:
-        h_t = torch.autograd.grad([g_t[i] for i in roots], inputs_t, [torch.from_numpy(w) for w in weights], allow_unused=True, materialize_grads=True)
+        h_t = torch.autograd.grad(
+            [g_t[i] for i in roots],
+            inputs_t,
+            [torch.from_numpy(w) for w in weights],
+            allow_unused=True,
+            materialize_grads=True,
+        )
     except (RuntimeError, NotImplementedError):
         return  # torch itself cannot
-    g_l = tl.autograd.grad(outputs_l, inputs_l, [tl.from_numpy(c) for c in cotangents], create_graph=True, allow_unused=True, materialize_grads=True)
-    total = sum(((g_l[i] * tl.from_numpy(w)).sum() if not np.iscomplexobj(w) else (g_l[i] * tl.from_numpy(w.conj())).sum().real for i, w in zip(roots, weights, strict=True)), tl.zeros(()))
-    h_l = tl.autograd.grad(total, inputs_l, allow_unused=True, materialize_grads=True) if total.requires_grad else [tl.zeros_like(t) for t in inputs_l]
+    g_l = tl.autograd.grad(
+        outputs_l,
+        inputs_l,
+        [tl.from_numpy(c) for c in cotangents],
+        create_graph=True,
+        allow_unused=True,
+        materialize_grads=True,
+    )
+    total = sum(
+        (
+            (g_l[i] * tl.from_numpy(w)).sum()
+            if not np.iscomplexobj(w)
+            else (g_l[i] * tl.from_numpy(w.conj())).sum().real
+            for i, w in zip(roots, weights, strict=True)
+        ),
+        tl.zeros(()),
+    )
+    h_l = (
+        tl.autograd.grad(total, inputs_l, allow_unused=True, materialize_grads=True)
+        if total.requires_grad
+        else [tl.zeros_like(t) for t in inputs_l]
+    )
     assert_same(values(h_l, tl.Tensor), values(h_t, torch.Tensor), "second derivative", rtol * 10, atol * 10)
 
 

@@ -101,9 +101,15 @@ def test_retain_graph():
     ("call", "message"),
     [
         (lambda x: (x * 2).backward(), "grad can be implicitly created only for scalar outputs"),
-        (lambda x: x.detach().sum().backward(), "element 0 of tensors does not require grad and does not have a grad_fn"),
+        (
+            lambda x: x.detach().sum().backward(),
+            "element 0 of tensors does not require grad and does not have a grad_fn",
+        ),
         (lambda x: (x * 2).backward(tl.ones(5)), "Mismatch in shape: grad_output"),
-        (lambda x: tl.autograd.grad(x.sum(), [x, tl.ones(1, requires_grad=True)]), r"appears to not have been used in the graph \(input 1\)"),
+        (
+            lambda x: tl.autograd.grad(x.sum(), [x, tl.ones(1, requires_grad=True)]),
+            r"appears to not have been used in the graph \(input 1\)",
+        ),
         (lambda x: (x * 2).sum().backward(inputs=[]), "'inputs' argument to backward\\(\\) cannot be empty"),
     ],
 )

@@ -10,14 +10,18 @@ def leaf(*values):
     return tl.tensor(values, requires_grad=True)
 
 
-@pytest.mark.parametrize("change", [lambda x: x.add_(1), lambda x: x.__iadd__(1), lambda x: x.__setitem__(0, 1.0), lambda x: x.exp_()])
+@pytest.mark.parametrize(
+    "change", [lambda x: x.add_(1), lambda x: x.__iadd__(1), lambda x: x.__setitem__(0, 1.0), lambda x: x.exp_()]
+)
 def test_a_leaf_that_requires_grad_may_not_be_changed(change):
     with pytest.raises(RuntimeError, match="a leaf Variable that requires grad is being used in an in-place operation"):
         change(leaf(1.0, 2.0))
 
 
 def test_nor_may_a_view_of_one():
-    with pytest.raises(RuntimeError, match="a view of a leaf Variable that requires grad is being used in an in-place operation"):
+    with pytest.raises(
+        RuntimeError, match="a view of a leaf Variable that requires grad is being used in an in-place operation"
+    ):
         leaf(1.0, 2.0)[:1].add_(1)
 
 
@@ -35,7 +39,10 @@ def test_under_no_grad_it_may():
 def test_changing_a_saved_output_is_noticed():
     y = leaf(1.0, 2.0).exp()
     y.add_(1)
-    with pytest.raises(RuntimeError, match=r"\[torch.FloatTensor \[2\]\], which is output 0 of ExpBackward0, is at version 1; expected version 0 instead"):
+    with pytest.raises(
+        RuntimeError,
+        match=r"\[torch.FloatTensor \[2\]\], which is output 0 of ExpBackward0, is at version 1; expected version 0 instead",
+    ):
         y.sum().backward()
 
 
@@ -163,7 +170,9 @@ def test_a_view_made_under_no_grad_may_not_be_changed_with_grad():
 
 
 def test_an_expanded_tensor_may_not_be_written_to():
-    with pytest.raises(RuntimeError, match="more than one element of the written-to tensor refers to a single memory location"):
+    with pytest.raises(
+        RuntimeError, match="more than one element of the written-to tensor refers to a single memory location"
+    ):
         tl.zeros(1).expand(3).add_(1)
 
 

@@ -24,12 +24,20 @@ def without_package(text: str) -> str:
     return re.sub(r",\s+dtype=\w+\.", ", dtype=", text)
 
 
-@given(hnp.arrays(np.float32, hnp.array_shapes(min_dims=0, max_dims=4, max_side=8, min_side=0), elements=st.floats(**ELEMENTS)))
+@given(
+    hnp.arrays(
+        np.float32, hnp.array_shapes(min_dims=0, max_dims=4, max_side=8, min_side=0), elements=st.floats(**ELEMENTS)
+    )
+)
 def test_float32(array):
     assert without_package(repr(tl.from_numpy(array))) == as_torch_prints(array)
 
 
-@given(hnp.arrays(st.sampled_from([np.int64, np.int32, np.uint8, np.bool_, np.float64]), hnp.array_shapes(max_dims=3, max_side=12)))
+@given(
+    hnp.arrays(
+        st.sampled_from([np.int64, np.int32, np.uint8, np.bool_, np.float64]), hnp.array_shapes(max_dims=3, max_side=12)
+    )
+)
 def test_other_dtypes(array):
     assert without_package(repr(tl.from_numpy(array))) == as_torch_prints(array)
 
