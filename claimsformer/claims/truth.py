@@ -39,4 +39,19 @@ class Truth(NamedTuple):
 
 def truth_frame(truths: Iterable[Truth]) -> pl.DataFrame:
     """A table of planted anomalies with the columns of `TRUTH_SCHEMA`."""
-    return pl.DataFrame(list(truths), schema=TRUTH_SCHEMA, orient="row")
+    rows = list(truths)
+    single = {
+        name: pl.Series(name, [getattr(row, name) for row in rows], dtype=dtype)
+        for name, dtype in TRUTH_SCHEMA.items()
+        if not isinstance(dtype, pl.List)
+    }
+    # One pass over all entries: a Series of lists made from Python lists costs a Series for each of them.
+    entries = pl.DataFrame(
+        {
+            "row": pl.Series([k for k, row in enumerate(rows) for _ in row.fields], dtype=pl.UInt32),
+            "fields": pl.Series([name for row in rows for name in row.fields], dtype=pl.String),
+            "original_values": pl.Series([value for row in rows for value in row.original_values], dtype=pl.String),
+        }
+    )
+    lists = entries.group_by("row", maintain_order=True).all().drop("row")
+    return pl.DataFrame(single).hstack(lists).select(TRUTH_SCHEMA.names())

@@ -212,8 +212,8 @@ def unbundling(view: ClaimView, i: int, donors: Donors, rng: Rng) -> Change | No
     added: list[str] = []
     for rank in range(len(own), min(6, len(own) + int(rng.integers(1, 4)))):
         pool = donors.procedures_at.get((rank, chapter), [])
-        drawn = (pool[k] for k in rng.integers(len(pool), size=40).tolist()) if pool else iter(())
-        code: str | None = next((code for code in drawn if code not in own and code not in added), None)
+        drawn = [pool[k] for k in rng.integers(len(pool), size=40).tolist()] if pool else []
+        code = next((c for c in drawn if c not in own and c not in added), None)
         if code is None:
             break
         added.append(code)
