@@ -14,6 +14,7 @@ import polars as pl
 
 from claimsformer.claims.kinds import flat_schema, kind_of
 from claimsformer.claims.states import STATE_NAMES
+from claimsformer.claims.typing_columns import type_columns
 
 __all__ = ["CleaningReport", "clean", "normalise", "MISSING_WORDS"]
 
@@ -248,8 +249,6 @@ def clean(
     comparison of duplicates to these columns. Columns with names outside the schema are passed through; a `lines`
     column as it is.
     """
-    from claimsformer.claims.readers.typing_columns import type_columns
-
     frame, report = normalise(frame, day_first=day_first)
     typed, problems = type_columns(frame)
     for name, count in problems.group_by("field").len().iter_rows():

@@ -255,7 +255,7 @@ def layout_of_header(header: list[str]) -> Layout | None:
 
 def plain_layout(header: list[str]) -> Layout:
     """The plain layout: columns named as the fields; lists in one cell, their items joined by `|`."""
-    return Layout(PLAIN, columns={name: name for name in header if name in flat_schema()})
+    return Layout(PLAIN, columns={name: name for name in header if name in flat_schema() or name == "lines"})
 
 
 def load_mapping(source: str | Path | Mapping[str, Any]) -> Layout:

@@ -13,7 +13,7 @@ from claimsformer.claims.readers.csv_source import RawBatch, csv_batches
 from claimsformer.claims.readers.layouts import PLAIN, Join, Layout
 from claimsformer.claims.readers.line_grouper import BAD, ROW, LineGrouper
 from claimsformer.claims.readers.rejects import Problem
-from claimsformer.claims.readers.typing_columns import type_columns
+from claimsformer.claims.typing_columns import type_columns
 from claimsformer.errors import MappingError, ReadError
 
 __all__ = ["Parsed", "csv_claims", "parquet_claims"]

@@ -28,7 +28,8 @@ def _text(name: str, dtype: pl.DataType) -> pl.Expr:
 
 def flat_frame(frame: pl.DataFrame) -> pl.DataFrame:
     """One row per line (one row for a claim without lines), every value as text, items of lists joined by `|`."""
-    lines = frame.with_columns(pl.col("lines").list.eval(pl.element()).alias("lines")).explode("lines")
+    none = pl.lit([None], dtype=claims_schema()["lines"])  # a claim without lines still has one row
+    lines = frame.with_columns(pl.when(pl.col("lines").list.len() > 0).then("lines").otherwise(none)).explode("lines")
     header = [name for name in claims_schema() if name != "lines"]
     fields = [pl.col("lines").struct.field(name).alias(f"line_{name}") for name in line_schema()]
     flat = lines.select(*header, *fields)

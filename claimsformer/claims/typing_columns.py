@@ -13,7 +13,7 @@ PARSE_REASON = {
     "whole": "is not a whole number",
     "adjustments": "is not a list of group:reason:amount",
 }
-_NUMBER = r"^[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]{1,2})?$"
+_NUMBER = r"^[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]{1,3})?$"
 _EMPTY = pl.DataFrame(schema={"row": pl.Int64, "field": pl.String, "value": pl.String, "reason": pl.String})
 
 
