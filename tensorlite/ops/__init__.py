@@ -8,8 +8,9 @@ import importlib
 from .table import OPS, Op, op
 
 FAMILIES = (
-    "along", "basic", "compare", "cumulative", "elementwise", "extrema", "fill", "gather", "index", "join",
-    "linalg", "rearrange", "reduce", "shape", "sort", "special",
+    "activation", "along", "attention", "basic", "compare", "conv", "cumulative", "dropout", "elementwise",
+    "embedding", "extrema", "fill", "gather", "index", "join", "linalg", "linear", "loss", "norm", "pool",
+    "rearrange", "reduce", "shape", "softmax", "sort", "special",
 )
 
 for _family in FAMILIES:

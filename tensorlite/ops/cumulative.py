@@ -112,23 +112,22 @@ def _running(name: str, accumulate: Callable[..., Any], doc: str) -> Op:
     def forward(x: Any, dim: Any) -> Any:
         d = check_dim(dim, x.ndim)
         if x.ndim == 0:
-            return x.copy(), np.zeros((), np.int64)
+            return (x.copy(), np.zeros((), np.int64)), None
         r = ordered(x, name)
         best = accumulate(r, axis=d)
         places = np.arange(x.shape[d]).reshape((-1,) + (1,) * (x.ndim - d - 1))
         indices = branch(np.maximum.accumulate(np.where((r == best) | (r != r), places, 0), axis=d))  # of equals the latest
-        return np.take_along_axis(x, indices, d), indices
+        return (np.take_along_axis(x, indices, d), indices), indices
 
     forward.__name__, forward.__doc__ = name, doc
-    declared: Op = op(forward, n_outputs=2, nondiff_outputs=(1,), outputs=Picked)
+    declared: Op = op(forward, n_outputs=2, nondiff_outputs=(1,), outputs=Picked, aux=True)
     return declared.grad(x=_running_grad)
 
 
-def _running_grad(g: Any, out: Any, dim: Any, x_shape: Any) -> Any:
+def _running_grad(g: Any, aux: Any, dim: Any, x_shape: Any) -> Any:
     if not x_shape:
         return g[0]
-    indices = out[1] if isinstance(out[1], np.ndarray) else out[1].numpy()
-    return put_along(g[0], indices, dim % len(x_shape), x_shape[dim], False)
+    return put_along(g[0], aux, dim % len(x_shape), x_shape[dim], False)
 
 
 cummax = _running("cummax", np.maximum.accumulate, "(values, indices) of the running maximum along `dim`.")

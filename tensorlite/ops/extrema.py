@@ -76,41 +76,35 @@ amax = _extreme("amax", np.max, np.argmax, "The largest element over `dim` (all 
 amin = _extreme("amin", np.min, np.argmin, "The smallest element over `dim` (all dims by default); ties share the gradient.")
 
 
-@op(namespaces=(), n_outputs=2, nondiff_outputs=(1,), outputs=Picked)
+@op(namespaces=(), n_outputs=2, nondiff_outputs=(1,), outputs=Picked, aux=True)
 def max_along(x: Any, dim: Any, keepdim: Any = False) -> Any:
     """(values, indices) of the largest element along one dim; the first of equals, NaN before all."""
     return pick(x, dim, keepdim, np.argmax, "max")
 
 
-@op(namespaces=(), n_outputs=2, nondiff_outputs=(1,), outputs=Picked)
+@op(namespaces=(), n_outputs=2, nondiff_outputs=(1,), outputs=Picked, aux=True)
 def min_along(x: Any, dim: Any, keepdim: Any = False) -> Any:
     """(values, indices) of the smallest element along one dim; the first of equals, NaN before all."""
     return pick(x, dim, keepdim, np.argmin, "min")
 
 
 def pick(x: Any, dim: Any, keepdim: Any, choose: Callable[..., Any], name: str) -> Any:
-    """(values, indices) along one dim, where `choose(array, axis=-1)` says which element it is."""
+    """((values, indices), indices) along one dim, where `choose(array, axis=-1)` says which element it is."""
     d = check_dim(dim, x.ndim)
     if x.ndim == 0:
-        return x.copy(), np.zeros((), np.int64)
+        return (x.copy(), np.zeros((), np.int64)), None
     not_empty(x, (d,), name)
     indices = np.expand_dims(branch(choose(ordered(x, name), axis=d)), d).astype(np.int64, copy=False)
     values = np.take_along_axis(x, indices, d)
-    return (values, indices) if keepdim else (np.squeeze(values, d), np.squeeze(indices, d))
+    return ((values, indices) if keepdim else (np.squeeze(values, d), np.squeeze(indices, d))), indices
 
 
-def picked_grad(g: Any, out: Any, x_shape: Any, dim: Any, keepdim: Any) -> Any:
+def picked_grad(g: Any, aux: Any, x_shape: Any, dim: Any, keepdim: Any) -> Any:
     """The cotangent of the values, at the positions they came from."""
     if not x_shape:
         return g[0]
     d = dim % len(x_shape)
-    values, indices = g[0], out[1]
-    if not isinstance(indices, np.ndarray):
-        indices = indices.numpy()
-    if not keepdim:
-        shape = (*values.shape[:d], 1, *values.shape[d:])
-        values, indices = values.reshape(shape), indices.reshape(shape)
-    return put_along(values, indices, d, x_shape[d])
+    return put_along(g[0].reshape(aux.shape), aux, d, x_shape[d])
 
 
 max_along.grad(x=picked_grad)
@@ -175,7 +169,7 @@ def _middle(name: str, rank: Callable[[int, Any], Any], doc: str) -> tuple[Op, O
 
     along.__name__, along.__doc__ = name + "_along", doc + " Along one dim, with its index."
     over_all.__name__, over_all.__doc__ = name + "_all", doc + " Over all elements; ties share the gradient."
-    first: Op = op(along, namespaces=(), n_outputs=2, nondiff_outputs=(1,), outputs=Picked)
+    first: Op = op(along, namespaces=(), n_outputs=2, nondiff_outputs=(1,), outputs=Picked, aux=True)
     second: Op = op(over_all, namespaces=())
     return first.grad(x=picked_grad), second.grad(x=lambda g, x, out: share(g, x, out, None, False))
 
@@ -184,7 +178,7 @@ median_along, median_all = _middle("median", _lower_median, "The lower of the tw
 nanmedian_along, nanmedian_all = _middle("nanmedian", _lower_nanmedian, "The lower of the two middle elements, NaNs left out.")
 
 
-@op(n_outputs=2, nondiff_outputs=(1,), outputs=Picked)
+@op(n_outputs=2, nondiff_outputs=(1,), outputs=Picked, aux=True)
 def kthvalue(x: Any, k: Any, dim: Any = -1, keepdim: Any = False) -> Any:
     """(values, indices) of the k-th smallest element along `dim`, counted from 1."""
     n = x.shape[check_dim(dim, x.ndim)] if x.ndim else 1
@@ -196,7 +190,7 @@ def kthvalue(x: Any, k: Any, dim: Any = -1, keepdim: Any = False) -> Any:
 kthvalue.grad(x=picked_grad)
 
 
-@op(n_outputs=2, nondiff_outputs=(1,), outputs=Picked)
+@op(n_outputs=2, nondiff_outputs=(1,), outputs=Picked, aux=True)
 def mode(x: Any, dim: Any = -1, keepdim: Any = False) -> Any:
     """(values, indices) of the most frequent element along `dim`, the smallest of equally frequent ones, at its last position."""
     return pick(x, dim, keepdim, _most_frequent, "mode")

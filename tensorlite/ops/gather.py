@@ -236,17 +236,18 @@ def _plain(mask: Any) -> Any:
 
 
 def _prod_grads(g: Any, x: Any, src: Any, out: Any, dim: Any, index: Any, include_self: Any, untouched: Any) -> Any:
-    """Products of the others. Where one value of a cell is zero, its own gradient is the product of the rest, and that of the rest is 0."""
-    x_zero, src_zero = _plain(x == 0) & (bool(include_self) | untouched), _plain(src == 0)
-    start = x_zero.astype(np.int64) if include_self else np.zeros(x_zero.shape, np.int64)
-    zeros = scatter_add.forward(start, dim, index, src_zero.astype(np.int64))
-    rest = scatter_reduce(np.where(x_zero, 1, x), dim, index, np.where(src_zero, 1, src), "prod", include_self)
-    at_zero = g * conj(rest) * np.where(zeros == 1, 1, 0)
-    elsewhere = g * conj(out)
-    gx = np.where(x_zero, at_zero, elsewhere / conj(np.where(x_zero, 1, x))) if include_self else np.where(untouched, g, 0)
-    shape = src_zero.shape
-    a, b = _source(at_zero, shape, dim, index), _source(elsewhere, shape, dim, index)
-    return [gx, np.where(src_zero, a, b / conj(np.where(src_zero, 1, src)))]
+    """Products of the others: the result over the value itself, and where the value is the one zero of its cell, the product of the rest."""
+    x_zero, src_zero = _plain(x == 0), _plain(src == 0)
+    filled = np.where(x_zero, 1, x)
+    gx = g * conj(scatter_reduce(filled, dim, index, src, "prod", include_self)) / conj(filled) if include_self else np.where(untouched, g, 0)
+    zeros = _read(scatter_add.forward(np.zeros(x_zero.shape, np.int64), dim, index, src_zero.astype(np.int64)), dim, index)
+    single = src_zero.copy().reshape(src_zero.shape or (1,))
+    single[tuple(slice(0, n) for n in zeros.shape)] &= (zeros == 1).reshape(zeros.shape or (1,))
+    single = single.reshape(src_zero.shape)
+    rest = scatter_reduce(x, dim, index, np.where(single, 1, src), "prod", include_self)
+    alone = _source(g * conj(rest), src_zero.shape, dim, index)
+    among = _source(g * conj(out), src_zero.shape, dim, index) / conj(np.where(src_zero, 1, src))
+    return [gx, np.where(single, alone, among)]
 
 
 scatter_reduce.grad(_scatter_reduce_grad, wrt=("x", "src"))

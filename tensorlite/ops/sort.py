@@ -27,21 +27,20 @@ def order_of(x: Any, dim: int, descending: Any = False) -> Any:
     return n - 1 - np.flip(np.argsort(np.flip(x, dim), axis=dim, kind="stable"), dim)
 
 
-@op(n_outputs=2, nondiff_outputs=(1,), outputs=Sorted)
+@op(n_outputs=2, nondiff_outputs=(1,), outputs=Sorted, aux=True)
 def sort(x: Any, dim: Any = -1, descending: Any = False, stable: Any = False) -> Any:
     """(values, indices) along `dim`, always stable; NaN counts as the largest."""
     d = check_dim(dim, x.ndim)
     if x.ndim == 0:
-        return x.copy(), np.zeros((), np.int64)
+        return (x.copy(), np.zeros((), np.int64)), None
     order = branch(order_of(ordered(x, "sort"), d, descending))
-    return np.take_along_axis(x, order, d), order
+    return (np.take_along_axis(x, order, d), order), order
 
 
-def _sorted_grad(g: Any, out: Any, dim: Any, x_shape: Any) -> Any:
+def _sorted_grad(g: Any, aux: Any, dim: Any, x_shape: Any) -> Any:
     if not x_shape:
-        return g[0].reshape(())
-    indices = out[1] if isinstance(out[1], np.ndarray) else out[1].numpy()
-    return put_along(g[0], indices, dim % len(x_shape), x_shape[dim])
+        return g[0].sum()  # of one element, or of none
+    return put_along(g[0], aux, dim % len(x_shape), x_shape[dim])
 
 
 sort.grad(x=_sorted_grad)
@@ -54,7 +53,7 @@ def argsort(x: Any, dim: Any = -1, descending: Any = False, stable: Any = False)
     return order_of(ordered(x, "argsort"), d, descending) if x.ndim else np.zeros((), np.int64)
 
 
-@op(n_outputs=2, nondiff_outputs=(1,), outputs=Sorted)
+@op(n_outputs=2, nondiff_outputs=(1,), outputs=Sorted, aux=True)
 def topk(x: Any, k: Any, dim: Any = -1, largest: Any = True, sorted: Any = True) -> Any:
     """(values, indices) of the `k` largest (or smallest) elements along `dim`, in order; of equals the first come first."""
     d = check_dim(dim, x.ndim)
@@ -62,9 +61,9 @@ def topk(x: Any, k: Any, dim: Any = -1, largest: Any = True, sorted: Any = True)
     if not 0 <= k <= n:
         raise RuntimeError("selected index k out of range")
     if x.ndim == 0:
-        return (x.copy(), np.zeros((), np.int64)) if k else (x.reshape(1)[:0], np.zeros(0, np.int64))
+        return ((x.copy(), np.zeros((), np.int64)) if k else (x.reshape(1)[:0], np.zeros(0, np.int64))), None
     order = branch(np.ascontiguousarray(_first_k(ordered(x, "topk"), k, d, bool(largest))))
-    return np.take_along_axis(x, order, d), order
+    return (np.take_along_axis(x, order, d), order), order
 
 
 def _first_k(x: Any, k: int, d: int, largest: bool) -> Any:
@@ -141,9 +140,9 @@ def unique_values(x: Any, dim: Any = None) -> Any:
 @op(namespaces=(), n_outputs=3, nondiff_outputs=(0, 1, 2))
 def unique_runs(x: Any, dim: Any = None) -> Any:
     """(values, inverse, counts): each run of equal neighbours once, over the flattened tensor or along `dim`."""
-    rows = x.reshape(-1, 1) if dim is None else np.moveaxis(x, check_dim(dim, x.ndim), 0).reshape(x.shape[dim], -1)
+    rows = x.reshape(-1, 1) if dim is None else np.moveaxis(x, check_dim(dim, x.ndim), 0)
     starts = np.ones(len(rows), bool)
-    starts[1:] = (rows[1:] != rows[:-1]).any(1)
+    starts[1:] = (rows[1:] != rows[:-1]).any(tuple(range(1, rows.ndim)))
     inverse = np.cumsum(starts) - 1
     counts = np.bincount(inverse, minlength=int(starts.sum())) if len(rows) else np.zeros(0, np.int64)
     values = x.reshape(-1)[starts] if dim is None else np.compress(starts, x, dim)

@@ -24,9 +24,9 @@ def in_float64(f: Callable[..., Any]) -> Callable[..., Any]:
 
     @wraps(f)
     def function(*args: Any) -> Any:
-        dtype = next(a.dtype for a in args if isinstance(a, np.ndarray))
+        dtype = next(a.dtype for a in args if isinstance(a, np.ndarray | np.generic))
         with np.errstate(all="ignore"):
-            wide = [np.asarray(a, np.float64) if isinstance(a, np.ndarray) else a for a in args]
+            wide = [np.asarray(a, np.float64) if isinstance(a, np.ndarray | np.generic) else a for a in args]
             return np.asarray(f(*wide)).astype(dtype, copy=False)
 
     return function
