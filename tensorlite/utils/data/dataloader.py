@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
 
-from ...random import Generator, get_rng_state, set_rng_state, source
+from ...random import Generator, default_generator, source
 from ._collate import default_collate, default_convert
 from ._worker import EndOfStream, Failure, unpack, work
 from .dataset import IterableDataset
@@ -111,12 +111,12 @@ class DataLoader:
         return found or [self.generator]
 
     def _random_state(self) -> list[Any]:
-        return [get_rng_state() if g is None else g.get_state() for g in self._generators()]
+        return [default_generator.get_state() if g is None else g.get_state() for g in self._generators()]
 
     def _set_random_state(self, states: list[Any]) -> None:
         for g, state in zip(self._generators(), states, strict=True):
             if g is None:
-                set_rng_state(state)
+                default_generator.set_state(state)
             else:
                 g.set_state(state)
 
@@ -182,7 +182,7 @@ class _Epoch(Iterator[Any]):
     """One pass over the data."""
 
     def __init__(self, loader: DataLoader, resume: dict[str, Any] | None) -> None:
-        before = get_rng_state()
+        before = default_generator.get_state()
         if resume is not None:
             loader._set_random_state(resume["random"])
         self.random_state = loader._random_state()
@@ -194,7 +194,7 @@ class _Epoch(Iterator[Any]):
         self._tasks: Iterator[Any] = itertools.repeat(None) if loader.is_stream else _started(iter(loader._order))
         self._loader = loader
         if skip:  # the epoch was begun before: its draws from the default generator are already in that one's past
-            set_rng_state(before)
+            default_generator.set_state(before)
         self._batches = self._in_workers(skip) if loader.num_workers else self._here(skip)
 
     def __iter__(self) -> _Epoch:
