@@ -14,9 +14,10 @@ import polars as pl
 
 from claimsformer.tokenizer.base import TokenizerError
 from claimsformer.tokenizer.codes import levels
+from claimsformer.tokenizer.fields.columns import look_up, value_name
 from claimsformer.tokenizer.fields.spec import FieldSpec
 
-__all__ = ["MISSING", "UNKNOWN", "CategoryCoder", "clean_codes", "parent_keys"]
+__all__ = ["MISSING", "UNKNOWN", "CategoryCoder", "parent_keys", "stacked"]
 
 MISSING, UNKNOWN = 0, 1  # the first two tokens of every field's slice
 IDENTIFIER_LIKE = 1_000  # distinct values above which a field must repeat its values to be believed
@@ -24,15 +25,10 @@ IDENTIFIER_LIKE = 1_000  # distinct values above which a field must repeat its v
 Ints = npt.NDArray[np.int32]
 
 
-def clean_codes(column: pl.Series) -> pl.Series:
-    """Codes as they are compared: upper case, no dots, no blanks around; an empty string is missing."""
-    text = column.cast(pl.String).str.strip_chars().str.to_uppercase().str.replace_all(".", "", literal=True)
-    return text.set(text == "", None)
-
-
-def _clean_categories(column: pl.Series) -> pl.Series:
-    text = column.cast(pl.String).str.strip_chars()
-    return text.set(text == "", None)
+def stacked(spec: FieldSpec, columns: pl.DataFrame) -> pl.Series:
+    """A field's cleaned columns below each other, (ranks x B,)."""
+    names = [value_name(spec, rank) for rank in range(1, len(spec.columns) + 1)]
+    return pl.concat([columns[name].alias(spec.name) for name in names]) if len(names) > 1 else columns[names[0]]
 
 
 def parent_keys(hierarchy: str, code: str) -> tuple[str, ...]:
@@ -51,9 +47,9 @@ class CategoryCoder:
         self._values = {value: index + 2 + len(families) for index, value in enumerate(values)}
 
     @classmethod
-    def fit(cls, spec: FieldSpec, column: pl.Series, min_count: int) -> CategoryCoder:
+    def fit(cls, spec: FieldSpec, columns: pl.DataFrame, min_count: int) -> CategoryCoder:
         """Learn the values seen at least `min_count` times, and the families seen that often."""
-        values = cls(spec, [], []).clean(column).drop_nulls()
+        values = stacked(spec, columns).drop_nulls()
         counts = _counts(values)
         if len(counts) > IDENTIFIER_LIKE and 2 * len(counts) > len(values):
             raise TokenizerError(
@@ -67,10 +63,6 @@ class CategoryCoder:
         kept = [value for value, count in counts.items() if count >= min_count]
         return cls(spec, sorted(kept), sorted(family for family, count in families.items() if count >= min_count))
 
-    def clean(self, column: pl.Series) -> pl.Series:
-        """The column in the form that is counted and looked up."""
-        return clean_codes(column) if self.spec.kind == "code" else _clean_categories(column)
-
     @property
     def tokens(self) -> list[str]:
         """Names of the field's tokens in the order of their ids."""
@@ -78,15 +70,11 @@ class CategoryCoder:
         special = [f"<missing:{name}>", f"<unk:{name}>"]
         return special + [f"{name}={f}*" for f in self.families] + [f"{name}={value}" for value in self.values]
 
-    def encode(self, column: pl.Series, parents: Mapping[str, int]) -> tuple[Ints, Ints]:
-        """Token offsets and parent ids, (N,) each; the table is built once per distinct value."""
-        values = self.clean(column)
-        distinct = values.unique().drop_nulls()
-        table = [(self.offset(value), self.parent(value, parents)) for value in distinct.to_list()]
-        if not table:
-            return np.zeros(len(values), dtype=np.int32), np.zeros(len(values), dtype=np.int32)
-        offsets, families = zip(*table, strict=True)
-        return _look_up(values, distinct, offsets), _look_up(values, distinct, families)
+    def encode(self, columns: pl.DataFrame, parents: Mapping[str, int]) -> tuple[Ints, Ints]:
+        """Token offsets and parent ids of the cleaned columns, (ranks x B,) each."""
+        values = stacked(self.spec, columns)
+        found = look_up(values, lambda value: (self.offset(value), self.parent(value, parents)), (MISSING, 0))
+        return found[:, 0].astype(np.int32), found[:, 1].astype(np.int32)
 
     def offset(self, value: str) -> int:
         """Offset of a clean value's token, of its family's when it has none, of `<unk>` when that has none either."""
@@ -115,9 +103,3 @@ class CategoryCoder:
 def _counts(values: pl.Series) -> dict[str, int]:
     table = values.value_counts(name="n")
     return dict(sorted(zip(table[values.name].to_list(), table["n"].to_list(), strict=True)))
-
-
-def _look_up(values: pl.Series, distinct: pl.Series, table: tuple[int, ...]) -> Ints:
-    new = pl.Series(table, dtype=pl.Int32)
-    ids = values.replace_strict(distinct, new, default=None, return_dtype=pl.Int32)
-    return np.asarray(ids.fill_null(MISSING).to_numpy(), dtype=np.int32)

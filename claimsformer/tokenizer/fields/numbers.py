@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Mapping
 from typing import Any
 
@@ -9,10 +10,11 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from claimsformer.tokenizer.fields.categories import MISSING, UNKNOWN, clean_codes
+from claimsformer.tokenizer.fields.categories import MISSING, UNKNOWN
+from claimsformer.tokenizer.fields.columns import floats, group_name, look_up, value_name
 from claimsformer.tokenizer.fields.spec import FieldSpec
 
-__all__ = ["CLIP", "DateCoder", "NumberCoder", "numbers_of"]
+__all__ = ["CLIP", "DateCoder", "NumberCoder"]
 
 CLIP = 8.0  # a z-score beyond this says no more than "far away", and must not blow up an embedding
 NORMAL_IQR = 1.3489795003921634  # interquartile range of the standard normal distribution
@@ -25,36 +27,22 @@ Ints = npt.NDArray[np.int32]
 Floats = npt.NDArray[np.float64]
 
 
-def _floats(column: pl.Series) -> Floats:
-    return column.cast(pl.Float64, strict=False).fill_null(float("nan")).to_numpy().astype(np.float64)
+def _numbers(spec: FieldSpec, columns: pl.DataFrame, rank: int, medians: Mapping[str, float]) -> Floats:
+    """The numbers of one rank, NaN where missing; a ratio is taken over the median of its group, or of all."""
+    values = floats(columns[value_name(spec, rank)])
+    if spec.kind != "ratio":
+        return values
+    overall = medians.get("", float("nan"))
+    groups = columns[group_name(spec, rank)]
+    ratio: Floats = values / look_up(groups, lambda group: (medians.get(group, overall),), (overall,))[:, 0]
+    return ratio
 
 
-def numbers_of(spec: FieldSpec, frame: pl.DataFrame, rank: int, medians: Mapping[str, float] | None = None) -> Floats:
-    """The numbers of one rank (from 1), NaN where missing: as they are, as days since `since`, or over the group's
-    median.
-    """
-    column = spec.columns[rank - 1]
-    if spec.kind == "days":
-        assert spec.since is not None
-        days = (frame[column].cast(pl.Date) - frame[spec.since].cast(pl.Date)).dt.total_days()
-        return _floats(days)
-    values = _floats(frame[column])
-    if spec.kind == "ratio":
-        return values / _medians_of(clean_codes(frame[spec.group_column(rank)]), medians or {})
-    return values
-
-
-def _medians_of(groups: pl.Series, medians: Mapping[str, float]) -> Floats:
-    names = pl.Series(list(medians), dtype=pl.String)
-    found = groups.replace_strict(names, pl.Series(list(medians.values()), dtype=pl.Float64), default=None)
-    return _floats(found.cast(pl.Float64).fill_null(medians.get("", float("nan"))))
-
-
-def _fit_medians(spec: FieldSpec, frame: pl.DataFrame, min_count: int) -> dict[str, float]:
+def _fit_medians(spec: FieldSpec, columns: pl.DataFrame, min_count: int) -> dict[str, float]:
     """Positive medians of the groups with at least `min_count` numbers; the key "" holds the median of all."""
     ranks = range(1, len(spec.columns) + 1)
-    groups = pl.concat([clean_codes(frame[spec.group_column(rank)]).alias("group") for rank in ranks])
-    values = np.concatenate([_floats(frame[column]) for column in spec.columns])
+    groups = pl.concat([columns[group_name(spec, rank)].alias("group") for rank in ranks])
+    values = pl.concat([columns[value_name(spec, rank)].alias("value") for rank in ranks])
     table = pl.DataFrame({"group": groups, "value": values}).filter(pl.col("value").is_finite())
     by_group = table.drop_nulls("group").group_by("group").agg(pl.col("value").median(), pl.len()).sort("group")
     kept = by_group.filter((pl.col("len") >= min_count) & (pl.col("value") > 0))
@@ -76,12 +64,12 @@ class NumberCoder:
         self.medians = medians
 
     @classmethod
-    def fit(cls, spec: FieldSpec, frame: pl.DataFrame, min_count: int) -> NumberCoder:
+    def fit(cls, spec: FieldSpec, columns: pl.DataFrame, min_count: int) -> NumberCoder:
         """Learn quantile edges, the median and the robust scale (interquartile range, else standard deviation, else
         1).
         """
-        medians = _fit_medians(spec, frame, min_count) if spec.kind == "ratio" else {}
-        values = np.concatenate([numbers_of(spec, frame, rank, medians) for rank in range(1, len(spec.columns) + 1)])
+        medians = _fit_medians(spec, columns, min_count) if spec.kind == "ratio" else {}
+        values = np.concatenate([_numbers(spec, columns, rank, medians) for rank in range(1, len(spec.columns) + 1)])
         values = values[np.isfinite(values)]
         if values.size == 0:
             return cls(spec, list(spec.edges), 0.0, 1.0, medians)
@@ -98,9 +86,9 @@ class NumberCoder:
         bins = [f"{name}:bin{index}" for index in range(len(self.edges) + 1)]
         return [f"<missing:{name}>", f"<unk:{name}>", *bins]
 
-    def encode(self, frame: pl.DataFrame, rank: int) -> tuple[Ints, npt.NDArray[np.float32]]:
+    def encode(self, columns: pl.DataFrame, rank: int) -> tuple[Ints, npt.NDArray[np.float32]]:
         """Token offsets and z-scores, (N,) each; a NaN is missing, an infinity is in the last bin of its side."""
-        values = numbers_of(self.spec, frame, rank, self.medians)
+        values = _numbers(self.spec, columns, rank, self.medians)
         missing = np.isnan(values)
         bins = np.searchsorted(np.asarray(self.edges), values, side="right") + 2
         z = np.clip((_transform(self.spec, values) - self.centre) / self.scale, -CLIP, CLIP)
@@ -128,12 +116,15 @@ class DateCoder:
         name = self.spec.name
         return [f"<missing:{name}>", f"<unk:{name}>", *(f"{name}:month{month}" for month in range(1, 13))]
 
-    def encode(self, frame: pl.DataFrame, rank: int) -> tuple[Ints, npt.NDArray[np.float32]]:
+    def encode(self, columns: pl.DataFrame, rank: int) -> tuple[Ints, npt.NDArray[np.float32]]:
         """Token offsets and scalars, (N,) each."""
-        dates = frame[self.spec.columns[rank - 1]].cast(pl.Date)
-        months = dates.dt.month().cast(pl.Int32).fill_null(MISSING - UNKNOWN).to_numpy() + UNKNOWN
-        days = dates.dt.day().cast(pl.Float32).fill_null(16).to_numpy()
-        return months.astype(np.int32), ((days - 16) / 8).astype(np.float32)
+        dates = columns[value_name(self.spec, rank)]
+        missing = dates.is_null().to_numpy()
+        days = dates.fill_null(dt.date(1970, 1, 16)).to_numpy().astype("datetime64[D]")
+        months = days.astype("datetime64[M]")
+        of_month = (days - months).astype(np.int64) + 1
+        offsets = np.where(missing, MISSING, months.astype(np.int64) % 12 + 1 + UNKNOWN)
+        return offsets.astype(np.int32), ((of_month - 16) / 8).astype(np.float32)
 
     def decode(self, offsets: Ints, scalars: npt.NDArray[np.float32]) -> list[str | None]:
         """Month and day as `MM-DD`; None where missing."""

@@ -17,7 +17,8 @@ import polars as pl
 from claimsformer.errors import NotFittedError
 from claimsformer.tokenizer.base import SpecialTokens, TokenizerBase, TokenizerError
 from claimsformer.tokenizer.fields.batch import ClaimBatch
-from claimsformer.tokenizer.fields.categories import MISSING, CategoryCoder, parent_keys
+from claimsformer.tokenizer.fields.categories import MISSING, CategoryCoder, parent_keys, stacked
+from claimsformer.tokenizer.fields.columns import clean_columns
 from claimsformer.tokenizer.fields.numbers import DateCoder, NumberCoder
 from claimsformer.tokenizer.fields.spec import ClaimSpec, FieldSpec
 
@@ -53,25 +54,26 @@ class FieldTokenizer(TokenizerBase):
     def fit(self, frame: pl.DataFrame) -> Self:
         """Learn values, families, bins and scales; raises TokenizerError for a missing column or an identifier."""
         self._check_columns(frame)
-        coders = [self._fit_field(field, frame) for field in self.spec.fields]
-        self._assemble(coders, self._fit_parents(frame))
+        columns = clean_columns(self.spec, frame)
+        coders = [self._fit_field(field, columns) for field in self.spec.fields]
+        self._assemble(coders, self._fit_parents(columns))
         return self
 
-    def _fit_field(self, field: FieldSpec, frame: pl.DataFrame) -> Coder:
+    def _fit_field(self, field: FieldSpec, columns: pl.DataFrame) -> Coder:
         min_count = self.min_count if field.min_count is None else field.min_count
         if field.kind == "date":
             return DateCoder(field)
         if field.numeric:
-            return NumberCoder.fit(field, frame, min_count)
-        return CategoryCoder.fit(field, _stack(frame, field), min_count)
+            return NumberCoder.fit(field, columns, min_count)
+        return CategoryCoder.fit(field, columns, min_count)
 
-    def _fit_parents(self, frame: pl.DataFrame) -> list[str]:
+    def _fit_parents(self, columns: pl.DataFrame) -> list[str]:
         """Families seen often enough over all fields of a hierarchy, and one `?` for each hierarchy."""
         counts: Counter[str] = Counter()
         codes = [field for field in self.spec.fields if field.hierarchy is not None]
         for field in codes:
             assert field.hierarchy is not None
-            values = CategoryCoder(field, [], []).clean(_stack(frame, field)).drop_nulls().value_counts(name="n")
+            values = stacked(field, columns).drop_nulls().value_counts(name="n")
             for value, count in values.iter_rows():
                 for key in parent_keys(field.hierarchy, value):
                     counts[key] += count
@@ -137,23 +139,24 @@ class FieldTokenizer(TokenizerBase):
             mask=np.ones(shape, np.bool_),
         )
         batch.value_ids[:, 0] = self._token_to_id[self.special.cls or ""]
+        columns = clean_columns(self.spec, frame)
         start = 1
         for index, coder in enumerate(self._coders):
             stop = start + len(coder.spec.columns)
-            self._encode_field(coder, index + 1, frame, batch, slice(start, stop))
+            self._encode_field(coder, index + 1, columns, batch, slice(start, stop))
             start = stop
         return batch
 
     __call__ = encode
 
-    def _encode_field(self, coder: Coder, field_id: int, frame: pl.DataFrame, batch: ClaimBatch, at: slice) -> None:
+    def _encode_field(self, coder: Coder, field_id: int, columns: pl.DataFrame, batch: ClaimBatch, at: slice) -> None:
         field = coder.spec
         width = len(field.columns)
         if isinstance(coder, CategoryCoder):
-            offsets, parents = coder.encode(_stack(frame, field), self.parents_)
+            offsets, parents = coder.encode(columns, self.parents_)
             batch.parent_ids[:, at] = parents.reshape(width, -1).T
         else:
-            pairs = [coder.encode(frame, rank) for rank in range(1, width + 1)]
+            pairs = [coder.encode(columns, rank) for rank in range(1, width + 1)]
             offsets = np.concatenate([pair[0] for pair in pairs])
             batch.scalars[:, at] = np.stack([pair[1] for pair in pairs], axis=1)
         offsets = offsets.reshape(width, -1).T
@@ -244,7 +247,8 @@ class FieldTokenizer(TokenizerBase):
             )
 
     def _check_columns(self, frame: pl.DataFrame) -> None:
-        missing = [column for column in self.spec.columns if column not in frame.columns]
+        present = set(frame.columns)
+        missing = [column for column in self.spec.columns if column not in present]
         if missing:
             raise TokenizerError(
                 f"spec {self.spec.name!r} reads columns that the frame lacks: {', '.join(missing)}; "
@@ -258,10 +262,3 @@ def _coder(field: FieldSpec, learned: Mapping[str, Any]) -> Coder:
     if field.numeric:
         return NumberCoder(field, **learned)
     return CategoryCoder(field, **learned)
-
-
-def _stack(frame: pl.DataFrame, field: FieldSpec) -> pl.Series:
-    """The field's columns below each other as text, (ranks x B,)."""
-    columns = [frame[column] for column in field.columns]
-    texts = [(c.cast(pl.Int8) if c.dtype == pl.Boolean else c).cast(pl.String) for c in columns]
-    return pl.concat([text.alias(field.name) for text in texts])
