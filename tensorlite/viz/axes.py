@@ -31,8 +31,8 @@ class Scale:
     def ticks(self, wanted: int = 5) -> list[float]:
         if self.logarithmic:
             first, last = math.ceil(math.log10(self.low) - 1e-9), math.floor(math.log10(self.high) + 1e-9)
-            step = max(1, -(-(last - first) // wanted))
-            return [10.0**k for k in range(first, last + 1, step)]
+            stride = max(1, -(-(last - first) // wanted))
+            return [10.0**k for k in range(first, last + 1, stride)]
         raw = (self.high - self.low) / wanted
         power = 10.0 ** math.floor(math.log10(raw))
         step = next(m * power for m in (1, 2, 2.5, 5, 10) if m * power >= raw * 0.999)

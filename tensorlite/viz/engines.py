@@ -15,7 +15,7 @@ from collections.abc import Callable
 from typing import Any
 
 from .dot import dot
-from .layout import Layout, Point, Rect, Route, builtin, title_width
+from .layout import Layout, Point, Rect, Route, box_size, builtin, title_width
 from .view import View
 
 ENGINES = ("dot", "pygraphviz", "wasi", "builtin")
@@ -97,6 +97,7 @@ _RUN: dict[str, Callable[[str], dict[str, Any]]] = {"dot": _run_dot, "pygraphviz
 def _read(answer: dict[str, Any], view: View, engine: str) -> Layout:
     """Graphviz's JSON, in points with y upwards, as our layout."""
     _, _, wide, high = (float(v) for v in answer["bb"].split(","))
+    sizes = {box.key: box_size(box) for box in view.boxes}
     boxes: dict[str, Rect] = {}
     groups: dict[str, Rect] = {}
     for item in answer.get("objects", ()):
@@ -106,7 +107,7 @@ def _read(answer: dict[str, Any], view: View, engine: str) -> Layout:
             groups[name.removeprefix("cluster_")] = Rect(x0, high - y1, x1 - x0, y1 - y0)
         elif "pos" in item:
             x, y = (float(v) for v in item["pos"].split(","))
-            w, h = float(item["width"]) * 72, float(item["height"]) * 72
+            w, h = sizes[name]
             boxes[name] = Rect(round(x - w / 2, 2), round(high - y - h / 2, 2), round(w, 2), round(h, 2))
     routes: list[Route] = [Route(((0.0, 0.0),) * 4)] * len(view.links)
     for edge in answer.get("edges", ()):

@@ -11,12 +11,14 @@ from collections.abc import Callable, Sequence
 
 Shape = tuple[int, ...]
 
-_FREE = frozenset(
-    ["view", "reshape", "transpose", "permute", "movedim", "swapaxes", "expand", "squeeze", "unsqueeze", "flatten", "unflatten", "getitem", "as_strided", "diagonal", "unfold", "clone", "detach", "cast", "cat", "concat", "stack", "split", "chunk", "unbind", "index_select", "gather", "embedding", "pad", "flip", "roll", "copy_slices", "setitem", "where", "contiguous", "view_as_real", "view_as_complex", "diag_embed", "put", "scatter", "tril", "triu", "masked_fill", "repeat"]
-)
-_READS = frozenset(
-    ["sum", "mean", "prod", "max", "min", "amax", "amin", "var", "std", "norm", "sum_to_size", "argmax", "argmin", "cumsum", "any", "all", "logsumexp"]
-)
+_FREE_OPS = """
+    view reshape transpose permute movedim swapaxes expand squeeze unsqueeze flatten unflatten getitem as_strided diagonal
+    unfold clone detach cast cat concat stack split chunk unbind index_select gather embedding pad flip roll copy_slices
+    setitem where contiguous view_as_real view_as_complex diag_embed put scatter tril triu masked_fill repeat
+"""
+_READING_OPS = "sum mean prod max min amax amin var std norm sum_to_size argmax argmin cumsum any all logsumexp"
+_FREE = frozenset(_FREE_OPS.split())
+_READS = frozenset(_READING_OPS.split())
 
 
 def flops(op: str, operands: Sequence[Shape], result: Shape) -> int:

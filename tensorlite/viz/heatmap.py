@@ -264,7 +264,7 @@ def _range(head: Array) -> str:
 
 
 def _aspect(head: Array) -> float:
-    return min(max(head.shape[0] / head.shape[1], 0.25), 2.0)
+    return float(min(max(head.shape[0] / head.shape[1], 0.25), 2.0))
 
 
 def _focus(

@@ -225,9 +225,9 @@ def coordinates(
     x = [0.0] * len(rank)
     for row, gap in zip(rows, gaps, strict=True):
         at = -sum(gap) / 2
-        for item, step in zip(row, [*gap, 0.0], strict=True):
+        for i, item in enumerate(row):
+            at += gap[i - 1] if i else 0.0
             x[item] = at
-            at += step
     rounds = 8 if len(rank) < 4000 else 3
     down, up = range(len(rows)), range(len(rows) - 1, -1, -1)
     for step in range(4 * rounds + 3):

@@ -19,7 +19,7 @@ LIGHT: dict[str, str] = {
     "box": "#FFFFFF",
     "cluster1": "#F7F9FC",
     "cluster2": "#EDF2F8",
-    "cluster-border": "#8291A8",
+    "cluster-border": "#7687A2",
     "border": "#7C8BA1",
     "edge": "#6F7D8F",
     "ink": "#1F2937",

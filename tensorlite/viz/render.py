@@ -58,8 +58,8 @@ def view(graph: Graph, **options: Unpack[Options]) -> View:
 
 def whole(graph: Graph, **options: Unpack[Options]) -> View:
     """The same view with every module open; pages close modules themselves."""
-    kept = {key: options[key] for key in ("fold_repeats", "show_params") if key in options}  # type: ignore[literal-required]
-    result = _unfold(graph, **kept)
+    folded, shown = options.get("fold_repeats", True), options.get("show_params")
+    result = _unfold(graph, fold_repeats=folded, show_params=shown)
     color_by = options.get("color_by")
     return colour(graph, result, color_by) if color_by is not None else result
 
@@ -118,7 +118,7 @@ def save(graph: Graph, path: str | Path, **options: Any) -> Path:
     target = Path(path)
     suffix = target.suffix.lower()
     if suffix in _TEXTS:
-        target.write_text(_TEXTS[suffix](graph, **options), encoding="utf-8")  # type: ignore[operator]
+        target.write_text(_TEXTS[suffix](graph, **options), encoding="utf-8")
     elif suffix == ".json":
         target.write_text(graph.to_json() + "\n", encoding="utf-8")
     elif suffix in {".png", ".pdf"}:
