@@ -72,11 +72,12 @@ def look_up(values: pl.Series, find: Callable[[str], Row], missing: Row) -> npt.
     once.
     """
     if len(values) <= SMALL:
-        return np.array([missing if value is None else find(value) for value in values.to_list()], dtype=np.float64)
+        rows = [missing if value is None else find(value) for value in values.to_list()]
+        return np.array(rows, dtype=np.float64).reshape(-1, len(missing))
     distinct = values.unique().drop_nulls()
     if not len(distinct):
         return np.tile(np.array(missing, dtype=np.float64), (len(values), 1))
     numbers = pl.Series(range(1, len(distinct) + 1), dtype=pl.Int32)
     codes = values.replace_strict(distinct, numbers, default=None, return_dtype=pl.Int32).fill_null(0)
-    rows = np.array([missing, *(find(value) for value in distinct.to_list())], dtype=np.float64)
-    return np.take(rows, codes.to_numpy(), axis=0)
+    table = np.array([missing, *(find(value) for value in distinct.to_list())], dtype=np.float64)
+    return np.take(table, codes.to_numpy(), axis=0)
