@@ -19,6 +19,9 @@ from tensorlite.kernels.threads import parallel_for
 # Largest |mean| / σ of a row for which the one-pass variance is used: its relative error stays within five roundings.
 LARGEST_MEAN = 2.0
 
+# Elements below which the calls of the one-pass form cost more than the passes that it saves.
+SMALLEST_AT_ONCE = 4096
+
 
 def layer_norm_definition(x: Array, weight: Array | None = None, bias: Array | None = None, eps: float = 1e-5) -> Array:
     """(x − mean) / sqrt(var + eps) · weight + bias, with the biased variance."""
@@ -49,14 +52,12 @@ def layer_norm(
     rows, columns = source.shape
     mean, rstd = np.empty(rows, x.dtype), np.empty(rows, x.dtype)
     average = _average(columns, x)
-    per_row = np.zeros((2, 2, columns), x.dtype)  # (w, 0) and (w, b)
-    per_row[:, 0] = 1 if weight is None else weight
-    per_row[1, 1] = 0 if bias is None else bias
+    per_row = None if x.size < SMALLEST_AT_ONCE else _per_row(columns, weight, bias, x)
 
     def block(start: int, stop: int) -> None:
         xb, yb = source[start:stop], target[start:stop]
         mb = np.matmul(xb, average, out=mean[start:stop])
-        if _normalise_at_once(xb, mb, rstd[start:stop], eps, per_row, yb):
+        if per_row is not None and _normalise_at_once(xb, mb, rstd[start:stop], eps, per_row, yb):
             return
         np.subtract(xb, mb[:, None], out=yb)
         rb = _inverse_deviation(yb, average, eps, rstd[start:stop])
@@ -69,6 +70,14 @@ def layer_norm(
     if x.size:
         parallel_for(block, row_blocks(rows, columns))
     return delivered(result, out), mean.reshape(x.shape[:-1]), rstd.reshape(x.shape[:-1])
+
+
+def _per_row(columns: int, weight: Array | None, bias: Array | None, like: Array) -> Array:
+    """(w, 0) and (w, b): what the per-row numbers are multiplied with."""
+    per_row = np.zeros((2, 2, columns), like.dtype)
+    per_row[:, 0] = 1 if weight is None else weight
+    per_row[1, 1] = 0 if bias is None else bias
+    return per_row
 
 
 def _normalise_at_once(x: Array, mean: Array, rstd: Array, eps: float, per_row: Array, out: Array) -> bool:
