@@ -1,0 +1,35 @@
+"""Norms, distances and similarities between vectors."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ...ops.table import OPS
+from ...tensor import Tensor
+
+
+def normalize(input: Tensor, p: float = 2.0, dim: int = 1, eps: float = 1e-12, out: Tensor | None = None) -> Tensor:
+    """Each vector along `dim` divided by its p-norm, or by `eps` if that is larger."""
+    x: Any = input
+    return x / x.norm(p, dim, True).clamp_min(eps)  # type: ignore[no-any-return]
+
+
+def cosine_similarity(x1: Tensor, x2: Tensor, dim: int = 1, eps: float = 1e-8) -> Tensor:
+    """`x1 · x2 / (|x1| |x2|)` along `dim`, with norms no smaller than `eps`."""
+    a: Any = x1
+    b: Any = x2
+    if a.dtype.is_floating_point is False or b.dtype.is_floating_point is False:
+        raise RuntimeError(f"expected common dtype to be floating point, yet common dtype is {a.dtype} and {b.dtype}")
+    if a._data.dtype != b._data.dtype:
+        from ...tensor.properties import result_type
+
+        common = result_type(a, b)
+        a, b = a.to(common), b.to(common)
+    norms = [v.norm(2, dim, True).clamp_min(eps) for v in (a, b)]
+    return ((a / norms[0]) * (b / norms[1])).sum(dim)  # type: ignore[no-any-return]
+
+
+def pairwise_distance(x1: Tensor, x2: Tensor, p: float = 2.0, eps: float = 1e-6, keepdim: bool = False) -> Tensor:
+    """The p-norm of `x1 - x2 + eps` along the last dim."""
+    d: Any = OPS["sub"](x1, x2) + eps
+    return d.norm(p, -1, keepdim)  # type: ignore[no-any-return]

@@ -1,0 +1,77 @@
+"""Scaled dot-product attention, fused: the matrix of scores is never kept."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from ..kernels import attention as kernel
+from .dropout import seeded_dropout
+from .softmax import constant_max
+from .table import op
+
+
+def _scale(query: Any, scale: Any) -> Any:
+    return 1 / math.sqrt(query.shape[-1]) if scale is None else scale
+
+
+def _shared_heads(x: Any, groups: int) -> Any:
+    """`x (..., H, T, d)` with each head repeated `groups` times."""
+    if groups == 1:
+        return x
+    *lead, heads, t, d = x.shape
+    spread = np.broadcast_to(x.reshape((*lead, heads, 1, t, d)), (*lead, heads, groups, t, d))
+    return spread.reshape((*lead, heads * groups, t, d))
+
+
+def attention_definition(
+    query: Any, key: Any, value: Any, mask: Any = None, causal: Any = False, scale: Any = None, p: Any = 0.0, seed: Any = 0
+) -> Any:
+    """softmax(q kᵀ scale + mask) v in ordinary ops; a row that may see nothing is 0."""
+    groups = query.shape[-3] // key.shape[-3] if len(query.shape) > 2 else 1
+    key, value = _shared_heads(key, groups), _shared_heads(value, groups)
+    scores = query @ np.swapaxes(key, -1, -2) * _scale(query, scale)
+    visible = np.tri(scores.shape[-2], scores.shape[-1], dtype=bool) if causal else np.ones((), bool)
+    if mask is not None:
+        plain = mask._data if hasattr(mask, "_data") else mask
+        if plain.dtype == np.bool_:
+            visible = visible & plain
+        else:
+            scores = scores + mask
+            visible = visible & (plain > -np.inf)
+    scores = np.where(visible, scores, -np.inf)
+    top = constant_max(scores, len(scores.shape) - 1)
+    top = top.detach().numpy() if hasattr(top, "detach") else top
+    e = np.where(visible, np.exp(np.where(visible, scores, 0) - np.where(np.isfinite(top), top, 0)), 0)
+    total = e.sum(-1, True)
+    probabilities = e / np.where(top == -np.inf, 1, total)
+    if p:
+        probabilities = seeded_dropout(probabilities, p, seed)
+    return probabilities @ value
+
+
+@op(namespaces=(), aux=True, quiet=True, name="scaled_dot_product_attention", definition=attention_definition)
+def attention(
+    query: Any, key: Any, value: Any, mask: Any = None, causal: Any = False, scale: Any = None, p: Any = 0.0, seed: Any = 0
+) -> Any:
+    """Attention of `query (..., H, T, d)` to `key (..., Hk, S, d)` and `value (..., Hk, S, dv)`; `H` is a multiple of `Hk`."""
+    if query.dtype.kind != "f":
+        return _analytic(query, key, value, mask, causal, scale), None
+    return kernel.attention(query, key, value, mask, causal, scale, p, seed)
+
+
+def _analytic(q: Any, k: Any, v: Any, mask: Any, causal: Any, scale: Any) -> Any:
+    return kernel.attention_definition(q, k, v, mask, causal, scale)
+
+
+def _attention_grad(
+    g: Any, needs: Any, query: Any, key: Any, value: Any, mask: Any, causal: Any, scale: Any, p: Any, seed: Any, out: Any, aux: Any
+) -> Any:
+    dq, dk, dv = kernel.attention_backward(np.asarray(g), query, key, value, out, aux, mask, causal, scale, p, seed)
+    return [dq, dk, dv]
+
+
+attention.grad(_attention_grad, wrt=("query", "key", "value"))
+
