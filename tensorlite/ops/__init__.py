@@ -8,9 +8,9 @@ import importlib
 from .table import OPS, Op, op
 
 FAMILIES = (
-    "activation", "along", "attention", "basic", "compare", "conv", "cumulative", "dropout", "elementwise",
-    "embedding", "extrema", "fill", "gather", "index", "join", "linalg", "linear", "loss", "norm", "pool",
-    "rearrange", "reduce", "shape", "softmax", "sort", "special",
+    "activation", "along", "attention", "basic", "compare", "conv", "cumulative", "decompositions", "dropout",
+    "elementwise", "embedding", "extrema", "fill", "gather", "index", "join", "linalg", "linear", "loss", "norm",
+    "pool", "rearrange", "reduce", "shape", "softmax", "solve", "sort", "special",
 )
 
 for _family in FAMILIES:

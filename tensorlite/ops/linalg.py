@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -53,6 +54,15 @@ def _grad_x(g: Any, y: Any, x_shape: Any) -> Any:
     return g @ _swap(y)
 
 
+def _leading(x: Any) -> int:
+    return math.prod(x.shape[:-1])
+
+
+def _rows(x: Any) -> Any:
+    """`x` as a matrix: all dims but the last as one."""
+    return x.reshape((_leading(x), x.shape[-1]))
+
+
 def _grad_y(g: Any, x: Any, y_shape: Any) -> Any:
     x = conj(x)
     if x.ndim == 1:
@@ -60,9 +70,9 @@ def _grad_y(g: Any, x: Any, y_shape: Any) -> Any:
             return g * x
         return x.reshape((-1, 1)) * g.reshape((*g.shape[:-1], 1, g.shape[-1]))
     if len(y_shape) == 1:
-        return x.reshape((-1, x.shape[-1])).swapaxes(0, 1) @ g.reshape((-1,)) if x.size else g.sum() * np.zeros(y_shape)
+        return _rows(x).swapaxes(0, 1) @ g.reshape((_leading(x),))
     if len(y_shape) == 2 and x.ndim > 2:  # one large product instead of a batch of them and a sum
-        return x.reshape((-1, x.shape[-1])).swapaxes(0, 1) @ g.reshape((-1, g.shape[-1]))
+        return _rows(x).swapaxes(0, 1) @ _rows(g)
     return _swap(x) @ g
 
 

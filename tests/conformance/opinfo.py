@@ -100,6 +100,7 @@ def tensors_in(value: Any, kind: type) -> Iterator[Any]:
 # OpInfos whose samples are written for another order of arguments than the function's own.
 _CALLS: dict[str, Callable[..., Any]] = {
     "where": lambda x, condition, y: tl.where(condition, x, y),
+    "einsum": lambda tensors, equation: tl.einsum(equation, *tensors),
     "polygamma": lambda x, n: tl.polygamma(n, x),
     "special.polygamma": lambda x, n: tl.special.polygamma(n, x),
 }
@@ -114,7 +115,7 @@ def find(name: str) -> Callable[..., Any] | None:
     for part in path:
         try:
             found = getattr(found, part)
-        except AttributeError:
+        except (AttributeError, ImportError):
             found = None
             break
     if callable(found):
