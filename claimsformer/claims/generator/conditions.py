@@ -1,8 +1,9 @@
-"""The conditions that generated members have: real ICD-10-CM codes (public domain), who has them, and how they are treated.
+"""The conditions that generated members have: real ICD-10-CM codes (public domain), who has them, and how they are
+treated.
 
-They stand in `data/conditions.tsv`, one a line. `age` is a rise ("up 55/12": from around 55 years, over some 12 years) or a hump
-("at 28/8": around 28, give or take 8); `services` and `drugs` are "code:probability" per visit and per member. The rates are
-made up to be plausible; they are not estimates of anything.
+They stand in `data/conditions.tsv`, one a line. `age` is a rise ("up 55/12": from around 55 years, over some 12
+years) or a hump ("at 28/8": around 28, give or take 8); `services` and `drugs` are "code:probability" per visit and
+per member. The rates are made up to be plausible; they are not estimates of anything.
 """
 
 from __future__ import annotations

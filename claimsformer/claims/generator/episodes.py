@@ -162,14 +162,11 @@ def _visits(members: Members, stays: dict[str, Ints], rng: Rng) -> tuple[Ints, I
 
 
 def _same_day_appointments(member: Ints, condition: Ints, day: Ints, rng: Rng) -> tuple[Ints, Ints, Ints]:
-    # Some people see two specialists in one trip; those who travel far for cancer care are left as they are.
+    # Some people see two specialists in one trip; those who travel far for their care are left as they are.
     specialty = np.array([SPECIALTIES.index(c.specialty) for c in CONDITIONS])[condition]
-    pair = (
-        (np.diff(member) == 0)
-        & (np.diff(specialty) != 0)
-        & (member[1:] % 10 != 0)
-        & (rng.random(len(member) - 1) < 0.03)
-    )
+    near = (member % 10 != 0) & (specialty != SPECIALTIES.index("transplant"))
+    pair = (np.diff(member) == 0) & (np.diff(specialty) != 0) & near[1:] & near[:-1]
+    pair &= rng.random(len(pair)) < 0.03
     later = np.flatnonzero(pair) + 1
     later = later[np.diff(later, prepend=-9) > 1]  # never move the visit that another one was moved to
     day[later] = day[later - 1]

@@ -10,10 +10,10 @@ import numpy.typing as npt
 import polars as pl
 
 from claimsformer.claims.frames import MONEY, claims_schema, line_schema
-from claimsformer.claims.generator.anomalies import Planted
 from claimsformer.claims.generator.catalogue import DRGS, DRUGS, PROCEDURES
 from claimsformer.claims.generator.conditions import CONDITIONS
 from claimsformer.claims.generator.ledger import AMBULANCE, HARD, MODIFIERS, OFFICE, PHARMACY, STAY, Ledger
+from claimsformer.claims.generator.planter import Planted
 from claimsformer.claims.generator.pricing import Amounts
 from claimsformer.claims.generator.tables import Tables
 from claimsformer.claims.generator.world import DAYS, KINDS, STATES, Members, Providers

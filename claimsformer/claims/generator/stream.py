@@ -9,8 +9,9 @@ from typing import Final
 import numpy as np
 import polars as pl
 
-from claimsformer.claims.generator.anomalies import Planter, plant, renumbered
+from claimsformer.claims.generator.anomalies import plant
 from claimsformer.claims.generator.episodes import make_episodes
+from claimsformer.claims.generator.planter import Planter, renumbered
 from claimsformer.claims.generator.pricing import price
 from claimsformer.claims.generator.render import (
     render_claims,
@@ -49,10 +50,11 @@ class GeneratedBatch:
 def generate(n_claims: int, seed: int, batch_size: int = 50_000, *, rate: float = 0.003) -> Iterator[GeneratedBatch]:
     """Yield `n_claims` claims in batches of `batch_size` (the last may be smaller), planted anomalies included.
 
-    `rate` is the share of claims per type of anomaly. The claims do not depend on `batch_size`. They come in blocks,
-    each a market of its own of 6,000 members and 300 providers over one year, ordered by submission within the block;
-    a block cut short by `n_claims` loses members, not months. Raises ConfigError for sizes below 1 or a rate outside
-    0 to 0.04.
+    `rate` is the share of claims per type of anomaly, less where few claims can carry it (stays, members who died, a
+    provider's day): no more than one in ten of those is taken for one type. The claims do not depend on `batch_size`.
+    They come in blocks, each a market of its own of 6,000 members and 300 providers over one year, ordered by
+    submission within the block; a block cut short by `n_claims` loses members, not months. Raises ConfigError for
+    sizes below 1 or a rate outside 0 to 0.04.
     """
     if n_claims < 1 or batch_size < 1:
         raise ConfigError(f"n_claims is {n_claims} and batch_size {batch_size}, expected at least 1")
@@ -100,12 +102,22 @@ def _block(block: int, seed: int, left: int, rate: float) -> GeneratedBatch:
 
 
 def _trimmed(made: GeneratedBatch, left: int) -> GeneratedBatch:
-    """At most `left` claims, by leaving out members from the end: those who stay keep their whole history."""
+    """At most `left` claims, by leaving out members with all their claims, so that whoever stays has a whole history.
+
+    Members who take part in a provider's impossible day stay first: without them the day would be possible.
+    """
     if made.claims.height <= left:
         return made
-    by_member = made.claims.select("member_id", place=pl.int_range(pl.len())).sort("member_id", "place")
-    keep = by_member["place"].head(left).sort()
-    return _with_claims(made, made.claims[keep])
+    provider_wide = made.truth.filter(scope="provider", type="impossible_day")["claim_id"]
+    counts = made.claims.group_by("member_id").agg(
+        pl.len().alias("claims"), pl.col("claim_id").is_in(provider_wide.implode()).any().alias("first")
+    )
+    kept: list[str] = []
+    for member, claims, _ in counts.sort(["first", "member_id"], descending=[True, False]).iter_rows():
+        if claims <= left:
+            kept.append(member)
+            left -= claims
+    return _with_claims(made, made.claims.filter(pl.col("member_id").is_in(kept)))
 
 
 def _part(batch: GeneratedBatch, start: int, count: int) -> GeneratedBatch:
