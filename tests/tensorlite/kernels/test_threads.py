@@ -99,7 +99,8 @@ def test_the_setting_refuses_nonsense():
 def test_the_default_is_the_cpus_of_the_process_capped_by_the_environment():
     code = "from tensorlite.kernels.threads import get_num_threads; print(get_num_threads())"
     for requested, expected in (("", len(os.sched_getaffinity(0))), ("1", 1), ("many", len(os.sched_getaffinity(0)))):
-        environment = {**os.environ, "OMP_NUM_THREADS": requested}
+        path = os.pathsep.join(sys.path)
+        environment = {**os.environ, "OMP_NUM_THREADS": requested, "PYTHONPATH": path}
         result = subprocess.run(
             [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True
         )
