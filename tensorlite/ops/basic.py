@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from .analytic import conj
-from .table import op, unchanged
+from .table import op, rest_argument, unchanged
 
 # -- for the engine ---------------------------------------------------------------------------------------------------
 
@@ -24,9 +24,10 @@ cast.grad(x=unchanged)  # the engine casts every gradient to the dtype of its in
 
 
 @op(namespaces=("torch", "Tensor"), name="sum_to_size")
+@rest_argument(1)
 def sum_to_shape(x: Any, size: Any) -> Any:
     """`x` summed over the dims along which `size` would have to be broadcast to give the shape of `x`."""
-    size = tuple(size)
+    size = (int(size),) if hasattr(size, "__index__") else tuple(size)
     lead = x.ndim - len(size)
     if lead < 0 or any(s not in (1, n) for s, n in zip(size, x.shape[lead:], strict=True)):
         raise RuntimeError(f"size {{{list(size)}}} is not expandable to size {{{list(x.shape)}}}.")

@@ -2,4 +2,11 @@
 
 from __future__ import annotations
 
+#: Some float64 samples differ.
 EXCEPTIONS: dict[str, str] = {}
+
+#: The result of some input dtypes differs.
+DTYPES: dict[str, str] = {}
+
+#: Something that torch refuses is accepted.
+ERRORS: dict[str, str] = {}

@@ -1,0 +1,1 @@
+"""Benchmarks: ratios of tensorlite to torch, measured in one process, in turn."""

@@ -1,0 +1,40 @@
+"""`python -m tests.benchmarks [group …] [--json FILE]`: print ratios to torch with their spread."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import json
+import os
+import platform
+from pathlib import Path
+
+from .harness import HEADER
+
+GROUPS = [
+    p.stem for p in sorted(Path(__file__).parent.glob("*.py")) if p.stem not in ("__init__", "__main__", "harness")
+]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m tests.benchmarks", description=__doc__)
+    parser.add_argument(
+        "groups", nargs="*", choices=[*GROUPS, []], default=GROUPS, help=f"which benchmarks to run: {', '.join(GROUPS)}"
+    )
+    parser.add_argument("--json", type=Path, help="also write the rows to this file")
+    arguments = parser.parse_args()
+    print(
+        f"{platform.processor() or platform.machine()}, {os.cpu_count()} CPUs, load {os.getloadavg()[0]:.2f} (ratios below 1: tensorlite is faster; spread: middle half of the pairs)"
+    )
+    print(HEADER)
+    found = []
+    for group in arguments.groups:
+        for row in importlib.import_module(f"{__package__}.{group}").rows():
+            print(row.row(), flush=True)
+            found.append(row.as_dict())
+    if arguments.json:
+        arguments.json.write_text(json.dumps(found, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()
