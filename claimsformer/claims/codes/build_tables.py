@@ -8,6 +8,7 @@ import csv
 import gzip
 import re
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 __all__ = ["build"]
@@ -35,7 +36,7 @@ def _group_names(path: Path) -> list[tuple[str, str]]:
     return sorted(rows.items(), key=lambda row: int(row[0]))
 
 
-def _write(path: Path, rows: list[tuple[str, ...]]) -> None:
+def _write(path: Path, rows: Sequence[tuple[str, ...]]) -> None:
     text = "".join("\t".join(row) + "\n" for row in rows)
     path.write_bytes(gzip.compress(text.encode(), compresslevel=9, mtime=0))
 

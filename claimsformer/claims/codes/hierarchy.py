@@ -155,7 +155,7 @@ def chapter_expr(column: pl.Expr, system: str) -> pl.Expr:
     if system not in CHAPTERS:
         return column.str.slice(0, _CHAPTER_WIDTH[system])
     category = category_expr(column, system)
-    found = pl.when(category.is_not_null()).then(pl.lit(CHAPTERS[system][0][0]))
+    found: pl.Expr = pl.when(category.is_not_null()).then(pl.lit(CHAPTERS[system][0][0]))
     for start, _ in CHAPTERS[system][1:]:
         reached = (category >= start) & (category.str.contains("^[0-9]") == start[0].isdigit())
         found = pl.when(reached).then(pl.lit(start)).otherwise(found)

@@ -60,6 +60,7 @@ class Join:
     patterns: tuple[str, ...]
     left: str
     right: str
+    columns: frozenset[str] = frozenset()  # what it brings; without the file, and only then, these may be missing
 
 
 @dataclass(frozen=True)
@@ -76,7 +77,7 @@ class Layout:
     joins: tuple[Join, ...] = ()
     missing: tuple[str, ...] = ()
     day_first: bool = False
-    optional: frozenset[str] = frozenset()  # columns that may be absent
+    optional: frozenset[str] = frozenset()  # columns that may be absent, all together
 
     @property
     def per_line(self) -> bool:
@@ -199,6 +200,18 @@ SYNPUF_CMS = Layout(
     slices={"provider_state": Slice("PRVDR_NUM", 0, 2)},
 )
 
+_BENEFICIARY = frozenset(
+    {
+        "DOB",
+        "DOD",
+        "Gender",
+        "Race",
+        "State",
+        "RenalDiseaseIndicator",
+        *(f"ChronicCond_{name}" for name in _KAGGLE_CHRONIC),
+    }
+)
+
 PROVIDER_FRAUD = Layout(
     "provider_fraud",  # Kaggle's inpatient file with its beneficiaries; procedure codes lost their leading zeros there
     columns={
@@ -231,7 +244,7 @@ PROVIDER_FRAUD = Layout(
         **{f"ChronicCond_{column}": (condition, "1") for column, condition in _KAGGLE_CHRONIC.items()},
         "RenalDiseaseIndicator": ("esrd", "Y"),
     },
-    joins=(Join(("beneficiaries.csv*", "*eneficiary*.csv*"), "BeneID", "BeneID"),),
+    joins=(Join(("beneficiaries.csv*", "*eneficiary*.csv*"), "BeneID", "BeneID", _BENEFICIARY),),
     optional=frozenset({"AdmissionDt", "DischargeDt", "DiagnosisGroupCode"}),  # the outpatient file has none of them
 )
 
@@ -254,7 +267,21 @@ def layout_of_header(header: list[str]) -> Layout | None:
 
 
 def plain_layout(header: list[str]) -> Layout:
-    """The plain layout: columns named as the fields; lists in one cell, their items joined by `|`."""
+    """The plain layout: columns named as the fields; lists in one cell, their items joined by `|`.
+
+    Raises MappingError for a column that is all but named like a field: a misspelt one would be lost without a word.
+    """
+    fields = [*flat_schema(), "lines"]
+    for name in header:
+        near = (
+            []
+            if name in fields
+            else difflib.get_close_matches(name, [f for f in fields if f not in header], n=1, cutoff=0.85)
+        )
+        if near:
+            raise MappingError(
+                f"a column is named almost as {near[0]!r}, but not quite", hint=f"Rename it to {near[0]}, or drop it."
+            )
     return Layout(PLAIN, columns={name: name for name in header if name in flat_schema() or name == "lines"})
 
 

@@ -123,39 +123,49 @@ def _joined_table(path: Path, join: Join) -> pl.DataFrame | None:
     return None
 
 
-def _need(frame: pl.DataFrame, column: str, layout: Layout, joined_absent: bool) -> bool:
+def _need(frame: pl.DataFrame, column: str, layout: Layout, absent: frozenset[str]) -> bool:
+    """Whether the column is there; raises MappingError when it is missing and must not be."""
     if column in frame.columns:
         return True
-    if column in layout.optional or joined_absent:
+    if column in absent:
         return False
     have = ", ".join(name for name in frame.columns[:12] if name != ROW)
     raise MappingError(f"layout {layout.name!r}: the file has no column {column!r}", hint=f"It has: {have}, ...")
 
 
+def _may_be_absent(frame: pl.DataFrame, layout: Layout) -> frozenset[str]:
+    """Columns of joined tables that were not found, and the optional ones when none of them is there."""
+    absent = layout.optional if not layout.optional & set(frame.columns) else frozenset()
+    for join in layout.joins:
+        if not join.columns & set(frame.columns):
+            absent |= join.columns
+    return absent
+
+
 def apply_layout(frame: pl.DataFrame, layout: Layout, keep: Sequence[str]) -> pl.DataFrame:
     """The columns of the layout under the names of the schema, recoded but not yet cleaned or typed."""
-    lenient = bool(layout.joins)  # the joined table may be missing: its fields are then empty
+    absent = _may_be_absent(frame, layout)
     chosen: list[pl.Expr] = [pl.col(ROW)]
     for target, source in layout.columns.items():
         columns = [
-            name for name in ([source] if isinstance(source, str) else source) if _need(frame, name, layout, lenient)
+            name for name in ([source] if isinstance(source, str) else source) if _need(frame, name, layout, absent)
         ]
         if not columns:
             continue
         chosen.append(_source(frame, target, columns, isinstance(source, tuple), layout).alias(target))
     for target, part in layout.slices.items():
-        if _need(frame, part.column, layout, lenient):
+        if _need(frame, part.column, layout, absent):
             text = pl.col(part.column).cast(pl.String).str.slice(part.start, part.length)
             chosen.append(_recode(text, layout, target, otherwise_null=True).alias(target))
     chosen += [pl.lit(value).alias(target) for target, value in layout.constants.items()]
     flags = [
         pl.when(pl.col(column).cast(pl.String) == yes).then(pl.lit(condition))
         for column, (condition, yes) in layout.conditions.items()
-        if _need(frame, column, layout, lenient)
+        if _need(frame, column, layout, absent)
     ]
     if flags:
         chosen.append(pl.concat_list(flags).list.drop_nulls().alias("member_conditions"))
-    return frame.select(*chosen, *[pl.col(name) for name in keep if _need(frame, name, layout, False)])
+    return frame.select(*chosen, *[pl.col(name) for name in keep if _need(frame, name, layout, frozenset())])
 
 
 def _source(frame: pl.DataFrame, target: str, columns: list[str], many: bool, layout: Layout) -> pl.Expr:
