@@ -7,6 +7,7 @@ functions with application in optimum experimental design" (2010, QR); Townsend,
 
 from __future__ import annotations
 
+import math
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -144,6 +145,7 @@ def _eigh_grad(g: Any, out: Any) -> Any:
     n = w.shape[-1]
     gaps = _row(w) - _column(w) + _eye(n)
     inner = adjoint(v) @ gv
+    inner = (inner - adjoint(inner)) / 2  # eigenvectors stay orthonormal: they can only turn
     inner = np.where(_eye(n) == 1, 0, inner / gaps) + _column(gw) * _eye(n)
     return v @ inner @ adjoint(v)
 
@@ -217,7 +219,7 @@ svd.grad(x=_svd_grad)
 
 def factor_with_pivots(x: Any) -> tuple[Any, Any]:
     """(LU packed in one matrix, the row each step swapped with), Gaussian elimination with partial pivoting on the whole batch at once."""
-    lu = np.array(x, copy=True, order="C").reshape((-1, *x.shape[-2:]))
+    lu = np.array(x, copy=True, order="C").reshape((math.prod(x.shape[:-2]), *x.shape[-2:]))
     batch, m, n = lu.shape
     pivots = np.zeros((batch, min(m, n)), np.int64)
     rows = np.arange(batch)
@@ -234,7 +236,7 @@ def factor_with_pivots(x: Any) -> tuple[Any, Any]:
 
 def permutation_of(pivots: Any, m: int) -> Any:
     """The matrix P of the row swaps, A = P L U."""
-    flat = pivots.reshape(-1, pivots.shape[-1])
+    flat = pivots.reshape(math.prod(pivots.shape[:-1]), pivots.shape[-1])
     order = np.tile(np.arange(m), (len(flat), 1))
     rows = np.arange(len(flat))
     for k in range(flat.shape[1]):

@@ -188,6 +188,10 @@ def vector_norm(x: Any, ord: Any = 2, dim: Any = None, keepdim: Any = False) -> 
     return np.asarray((wide**ord).sum(axis=dims, keepdims=keep) ** (1.0 / ord)).astype(dtype)
 
 
+def _ratio(g: Any, norm: Any) -> Any:
+    return np.where(norm == 0, 0, g / norm)
+
+
 def _norm_grad(g: Any, x: Any, out: Any, ord: Any, dim: Any, keepdim: Any) -> Any:
     shape = tuple(x.shape)
     g, norm = spread(g, shape, dim, keepdim), spread(out, shape, dim, keepdim)
@@ -196,7 +200,7 @@ def _norm_grad(g: Any, x: Any, out: Any, ord: Any, dim: Any, keepdim: Any) -> An
     if ord == 1:
         return sgn(x) * g
     if ord == 2:
-        return x * np.where(norm == 0, 0, g / norm)
+        return x * _ratio(g, norm)
     modulus = absolute(x)
     if ord in (np.inf, -np.inf):
         largest = modulus == norm
@@ -205,8 +209,8 @@ def _norm_grad(g: Any, x: Any, out: Any, ord: Any, dim: Any, keepdim: Any) -> An
     if ord < 1:
         return sgn(x) * np.where(modulus == 0, 0, modulus ** (ord - 1)) * g * norm ** (1 - ord)
     if ord < 2:
-        return sgn(x) * modulus ** (ord - 1) * np.where(norm == 0, 0, g / norm ** (ord - 1))
-    return x * modulus ** (ord - 2) * np.where(norm == 0, 0, g / norm ** (ord - 1))
+        return sgn(x) * modulus ** (ord - 1) * _ratio(g, norm ** (ord - 1))
+    return x * modulus ** (ord - 2) * _ratio(g, norm ** (ord - 1))
 
 
 vector_norm.grad(x=_norm_grad)

@@ -158,6 +158,23 @@ solve_triangular.grad(
 )
 
 
+@op(broadcasts=True)
+def cholesky_solve(x: Any, L: Any, upper: Any = False) -> Any:
+    """X with A X = B, from the Cholesky factor of A."""
+    first, second = (adjoint(L), L) if upper else (L, adjoint(L))
+    return solve_triangular.forward(second, solve_triangular.forward(first, x, False), True)
+
+
+def _cholesky_solve_grad(g: Any, L: Any, out: Any, upper: Any) -> Any:
+    """The factor counts as a whole matrix here, as in torch: the gradient is not cut to the triangle."""
+    common = cholesky_solve(g, L, upper) @ adjoint(out)
+    common = common + adjoint(common)
+    return -(L @ common) if upper else -(common @ L)
+
+
+cholesky_solve.grad(x=lambda g, L, upper: cholesky_solve(g, L, upper), L=_cholesky_solve_grad)
+
+
 # -- pseudo-inverse and exponential ------------------------------------------------------------------------------------------
 
 
@@ -168,6 +185,10 @@ def pinv(x: Any, rtol: Any = None, atol: Any = None, hermitian: Any = False) -> 
         raise RuntimeError("linalg.pinv(): The input tensor input must have at least 2 dimensions.")
     if x.size == 0:
         return np.swapaxes(conj(x), -1, -2).copy()
+    if hermitian:
+        w, v = np.linalg.eigh(x)
+        size = np.abs(w)
+        return v * np.divide(1, w, out=np.zeros_like(w), where=size > cutoff(size, x, rtol, atol)[..., None])[..., None, :] @ adjoint(v)
     u, s, vh = np.linalg.svd(x, full_matrices=False)
     keep = s > cutoff(s, x, rtol, atol)[..., None]
     inverse = np.divide(1, s, out=np.zeros_like(s), where=keep)

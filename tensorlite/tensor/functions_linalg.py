@@ -291,7 +291,7 @@ def linalg_cross(input: Tensor, other: Tensor, dim: int = -1) -> Any:
 # -- the older names of what `linalg` has ------------------------------------------------------------------------------
 
 for _name, _old in {
-    "cholesky": matrix.torch_cholesky, "cholesky_inverse": matrix.cholesky_inverse, "cholesky_solve": matrix.cholesky_solve, "det": matrix.det,
+    "cholesky": matrix.torch_cholesky, "cholesky_inverse": matrix.cholesky_inverse, "det": matrix.det,
     "inverse": matrix.inv, "logdet": matrix.logdet, "lu_solve": matrix.torch_lu_solve, "norm": matrix.torch_norm, "pinverse": matrix.pinv,
     "qr": matrix.torch_qr, "slogdet": matrix.slogdet, "svd": matrix.torch_svd, "triangular_solve": matrix.triangular_solve,
 }.items():  # fmt: skip

@@ -195,7 +195,7 @@ def lstsq(A: Tensor, B: Tensor, rcond: Any = None, *, driver: Any = None) -> Any
     m, n = A.shape[-2:]
     rank = matrix_rank(A, rtol=rcond)
     empty = wrap(np.zeros(0, A._data.real.dtype))
-    residuals = empty
+    residuals = (x.real if A.is_complex() else x).reshape(-1)[:0]
     if m > n and bool((rank._data == n).all()) and driver != "gelsy":
         error = A @ x - columns
         residuals = (error * error.conj() if A.is_complex() else error * error).sum(-2)
@@ -232,17 +232,10 @@ def _adjoint(x: Any) -> Any:
     return (x.conj() if x.is_complex() else x).swapaxes(-1, -2)
 
 
-def cholesky_solve(B: Tensor, L: Tensor, upper: bool = False) -> Any:
-    """X with A X = B, from the Cholesky factor of A."""
-    first, second = (_adjoint(L), L) if upper else (L, _adjoint(L))
-    half = apply(solve.solve_triangular, (first, B, False))
-    return apply(solve.solve_triangular, (second, half, True))
-
-
 def cholesky_inverse(L: Tensor, upper: bool = False) -> Any:
     """The inverse of the matrix whose Cholesky factor is given."""
     eye = wrap(np.broadcast_to(np.eye(L.shape[-1], dtype=L._data.dtype), L._data.shape).copy())
-    return cholesky_solve(eye, L, upper)
+    return apply(solve.cholesky_solve, (eye, L, upper))
 
 
 def qr(A: Tensor, mode: str = "reduced") -> Any:
@@ -390,6 +383,7 @@ def vecdot(x: Tensor, y: Tensor, *, dim: int = -1) -> Any:
 
 def vander(x: Tensor, N: int | None = None) -> Any:
     """The matrix of powers 0 … N-1 of each element."""
+    x = x if x.ndim else x.unsqueeze(0)
     n = x.shape[-1] if N is None else N
     powers = [x * 0 + 1]
     for _ in range(n - 1):

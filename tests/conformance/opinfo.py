@@ -100,6 +100,8 @@ def tensors_in(value: Any, kind: type) -> Iterator[Any]:
 # OpInfos whose samples are written for another order of arguments than the function's own.
 _CALLS: dict[str, Callable[..., Any]] = {
     "where": lambda x, condition, y: tl.where(condition, x, y),
+    "nn.functional.embedding": lambda weight, index, **k: tl.nn.functional.embedding(index, weight, **k),
+    "nn.functional.embedding_bag": lambda weight, index, **k: tl.nn.functional.embedding_bag(index, weight, **k),
     "einsum": lambda tensors, equation: tl.einsum(equation, *tensors),
     "linalg.pinv:singular": lambda a, b: tl.linalg.pinv(a @ b.mT),
     "linalg.lstsq:grad_oriented": lambda a, b, driver: tl.linalg.lstsq(a, b, driver=driver)[:2],
