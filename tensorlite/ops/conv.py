@@ -117,8 +117,13 @@ convolution.grad(
 # In the rules below the op's own first parameter is also called g: the cotangent is `h`.
 
 
-def _input_rule(h: Any, weight: Any, stride: Any, padding: Any, dilation: Any, groups: Any) -> Any:
-    return convolution(h, conj(weight), stride, padding, dilation, groups)
+def _fitted(out: Any, shape: Any) -> Any:
+    """The first `shape` places: a transposed convolution with output padding is larger than its windows need."""
+    return out if tuple(out.shape) == tuple(shape) else out[tuple(slice(0, n) for n in shape)]
+
+
+def _input_rule(h: Any, weight: Any, g_shape: Any, stride: Any, padding: Any, dilation: Any, groups: Any) -> Any:
+    return _fitted(convolution(h, conj(weight), stride, padding, dilation, groups), g_shape)
 
 
 def _input_weight_rule(h: Any, g: Any, weight_shape: Any, stride: Any, padding: Any, dilation: Any, groups: Any) -> Any:
@@ -128,8 +133,8 @@ def _input_weight_rule(h: Any, g: Any, weight_shape: Any, stride: Any, padding: 
 convolution_input.grad(g=_input_rule, weight=_input_weight_rule)
 
 
-def _weight_rule(h: Any, x: Any, stride: Any, padding: Any, dilation: Any, groups: Any) -> Any:
-    return convolution(conj(x), h, stride, padding, dilation, groups)
+def _weight_rule(h: Any, x: Any, g_shape: Any, stride: Any, padding: Any, dilation: Any, groups: Any) -> Any:
+    return _fitted(convolution(conj(x), h, stride, padding, dilation, groups), g_shape)
 
 
 def _weight_input_rule(h: Any, g: Any, x_shape: Any, stride: Any, padding: Any, dilation: Any, groups: Any) -> Any:

@@ -9,6 +9,7 @@ import numpy as np
 
 from .analytic import branch, ordered
 from .conv import add_windows, windows
+from .gather import gather, scatter_add
 from .table import op
 
 
@@ -79,8 +80,6 @@ def max_pool(x: Any, kernel: Any, stride: Any, padding: Any, dilation: Any, ceil
 
 
 def _unpool(g: Any, x_shape: Any, aux: Any) -> Any:
-    from .gather import scatter_add
-
     n, c, *spatial = x_shape
     index = aux.reshape(n, c, -1)
     zeros = np.zeros((n, c, math.prod(spatial)), g[0].dtype)
@@ -109,6 +108,27 @@ def adaptive_max_pool(x: Any, size: Any) -> Any:
 
 
 adaptive_max_pool.grad(x=_unpool)
+
+
+@op(namespaces=())
+def max_unpool(x: Any, index: Any, size: Any) -> Any:
+    """Zeros of `(N, C, *size)` with `x` at the flat positions `index`. Values that max pooling found twice are equal: each gets the gradient."""
+    n, c = x.shape[:2]
+    total = math.prod(size)
+    flat = index.reshape(n, c, -1)
+    if flat.size and (flat.min() < 0 or flat.max() >= total):
+        raise RuntimeError(f"found an invalid max index: {flat.max()} (output volumes are of size {'x'.join(map(str, size))})")
+    out = np.zeros((n, c, total), x.dtype)
+    np.put_along_axis(out, flat, x.reshape(n, c, -1), 2)
+    return out.reshape(n, c, *size)
+
+
+def _max_unpool_grad(g: Any, x_shape: Any, index: Any) -> Any:
+    n, c = x_shape[:2]
+    return gather(g.reshape((n, c, -1)), 2, index.reshape(n, c, -1)).reshape(tuple(x_shape))
+
+
+max_unpool.grad(x=_max_unpool_grad)
 
 
 def cell_bounds(n: int, size: int, i: int) -> tuple[int, int]:

@@ -80,7 +80,7 @@ def _softmax_grad(g: Any, out: Any, dim: Any) -> Any:
     if isinstance(out, np.ndarray) and out.dtype.kind == "f" and out.size:
         return kernel.softmax_backward(np.asarray(g), out, dim % out.ndim)
     y = conj(out)
-    return y * (g - (g * y).sum(dim, True))
+    return y * (g - np.sum(g * y, dim, keepdims=True))
 
 
 def _log_softmax_grad(g: Any, out: Any, dim: Any) -> Any:
@@ -88,7 +88,7 @@ def _log_softmax_grad(g: Any, out: Any, dim: Any) -> Any:
         return g * 0
     if isinstance(out, np.ndarray) and out.dtype.kind == "f" and out.size:
         return kernel.log_softmax_backward(np.asarray(g), out, dim % out.ndim)
-    return g - np.exp(conj(out)) * g.sum(dim, True)
+    return g - np.exp(conj(out)) * np.sum(g, dim, keepdims=True)
 
 
 softmax.grad(x=_softmax_grad)

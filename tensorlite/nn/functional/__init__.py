@@ -3,7 +3,7 @@
 from .activation import *  # noqa: F403
 from .attention import scaled_dot_product_attention
 from .conv import conv1d, conv2d, conv3d, conv_transpose1d, conv_transpose2d, conv_transpose3d
-from .distance import cosine_similarity, normalize, pairwise_distance
+from .distance import cosine_similarity, normalize, pairwise_distance, pdist
 from .dropout import (
     alpha_dropout,
     dropout,
@@ -18,4 +18,4 @@ from .loss import *  # noqa: F403
 from .norm import batch_norm, group_norm, instance_norm, layer_norm, local_response_norm, rms_norm
 from .pool import *  # noqa: F403
 from .sparse import embedding, embedding_bag, one_hot
-from .vision import channel_shuffle, interpolate, pad, pixel_shuffle, pixel_unshuffle, upsample
+from .vision import channel_shuffle, interpolate, pad, pixel_shuffle, pixel_unshuffle, upsample, upsample_bilinear, upsample_nearest

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from ...ops.table import OPS
 from ...tensor import Tensor
 
@@ -25,6 +27,10 @@ def cosine_similarity(x1: Tensor, x2: Tensor, dim: int = 1, eps: float = 1e-8) -
 
         common = result_type(a, b)
         a, b = a.to(common), b.to(common)
+    if a._data.shape != b._data.shape:
+        from ...tensor.functions import broadcast_tensors
+
+        a, b = broadcast_tensors(a, b)
     norms = [v.norm(2, dim, True).clamp_min(eps) for v in (a, b)]
     return ((a / norms[0]) * (b / norms[1])).sum(dim)  # type: ignore[no-any-return]
 
@@ -33,3 +39,12 @@ def pairwise_distance(x1: Tensor, x2: Tensor, p: float = 2.0, eps: float = 1e-6,
     """The p-norm of `x1 - x2 + eps` along the last dim."""
     d: Any = OPS["sub"](x1, x2) + eps
     return d.norm(p, -1, keepdim)  # type: ignore[no-any-return]
+
+
+def pdist(input: Tensor, p: float = 2.0) -> Tensor:
+    """The p-norm distance of each pair of rows of `(N, D)`, `(N (N - 1) / 2,)`: 0 with 1, 0 with 2, and so on."""
+    if input.ndim != 2:
+        raise RuntimeError(f"pdist only supports 2D tensors, got: {input.ndim}D")
+    first, second = np.triu_indices(input._data.shape[0], 1)
+    x: Any = input
+    return (x[first] - x[second]).norm(p, -1)  # type: ignore[no-any-return]

@@ -94,6 +94,8 @@ def batch_norm(
         ValueError: if there is only one value for each channel when training (Ioffe and Szegedy 2015).
     """
     sizes = input._data.shape
+    if input.ndim < 2 and not input.numel():
+        return input.clone()  # type: ignore[attr-defined,no-any-return]
     if input.ndim < 2:
         raise RuntimeError(f"batch_norm expects an input of at least 2 dims (N, C, ...), got size {list(sizes)}")
     for name, p in (("running_mean", running_mean), ("running_var", running_var), ("weight", weight), ("bias", bias)):

@@ -231,12 +231,8 @@ def _max_unpool(dims: int) -> Callable[..., Tensor]:
         )
         if output_size is not None:
             sizes = tuple(int(n) for n in output_size)[-dims:]
-        n, c = x._data.shape[:2]
-        zeros: Any = wrap(np.zeros((n, c, math.prod(sizes)), x._data.dtype))
-        index: Any = indices.reshape(n, c, -1)  # type: ignore[attr-defined]
-        if index.numel() and (index._data.min() < 0 or index._data.max() >= math.prod(sizes)):
-            raise RuntimeError(f"found an invalid max index: {index._data.max()} (output volumes are of size {'x'.join(map(str, sizes))})")
-        return _unbatched(zeros.scatter(2, index, x.reshape(n, c, -1)).reshape(n, c, *sizes), single)  # type: ignore[no-any-return]
+        index = indices._data.reshape(x._data.shape)
+        return _unbatched(apply(ops.max_unpool, (x, index, sizes)), single)  # type: ignore[no-any-return]
 
     function.__name__ = function.__qualname__ = f"max_unpool{dims}d"
     function.__doc__ = "Zeros with each value where `max_pool` found it: the partial inverse of max pooling."

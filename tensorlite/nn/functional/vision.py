@@ -49,7 +49,8 @@ def _sources(n: int, before: int, after: int, mode: str) -> Any:
     if mode == "circular":
         if before > n or after > n:
             raise RuntimeError(f"Padding value causes wrapping around more than once: padding ({before}, {after}) of a dimension of size {n}")
-        return places % n
+        kept = np.arange(max(-before, 0), n - max(-after, 0))  # negative sizes cut first
+        return kept[np.arange(-max(before, 0), len(kept) + max(after, 0)) % max(len(kept), 1)]
     if before >= n or after >= n:
         raise RuntimeError(
             f"Argument #4: Padding size should be less than the corresponding input dimension, but got: padding ({before}, {after}) at a dimension of size {n}"
@@ -150,6 +151,16 @@ def upsample(
 ) -> Tensor:
     """`interpolate` by its older name."""
     return interpolate(input, size, scale_factor, mode, align_corners)
+
+
+def upsample_nearest(input: Tensor, size: Any = None, scale_factor: Any = None) -> Tensor:
+    """`interpolate` with "nearest"."""
+    return interpolate(input, size, scale_factor, "nearest")
+
+
+def upsample_bilinear(input: Tensor, size: Any = None, scale_factor: Any = None) -> Tensor:
+    """`interpolate` with "bilinear" and `align_corners=True`."""
+    return interpolate(input, size, scale_factor, "bilinear", True)
 
 
 # -- rearranging ----------------------------------------------------------------------------------------------------------
