@@ -384,7 +384,9 @@ def _through_definition(node: Node, g: Any, saved: tuple[Any, ...]) -> Sequence[
     by_name = {s: v for s, v in zip(node.plan.saves, saved, strict=True) if isinstance(s, int)}
     arguments = [by_name.get(i) for i in range(len(op.params))]
     asked = [i for i, needed in zip(node.plan.positions, node.plan.needs, strict=True) if needed]
-    copies: dict[int, Any] = {i: arguments[i] for i in asked}
+    # Each input stands for itself alone here, even where two are the same tensor or one was computed from another.
+    copies: dict[int, Any] = {i: cast(arguments[i], arguments[i]._data.dtype) for i in asked}
+    arguments = [copies.get(i, a) for i, a in enumerate(arguments)]
     out = op.definition(*arguments)  # type: ignore[misc]
     grads = iter(grad([out], list(copies.values()), [g], True, True, True, True))
     return [next(grads) if needed else None for needed in node.plan.needs]
