@@ -7,7 +7,7 @@ Neighbours in topological order make convex groups, so the collapsed picture has
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from .view import Box, Group, View
@@ -22,8 +22,12 @@ def bundle(view: View, limit: int) -> View:
         crowded = [(key, items) for key, items in _contents(groups, boxes).items() if len(items) > limit]
         if not crowded:
             return replace(view, groups=tuple(_by_depth(groups)), boxes=tuple(boxes))
+        by_key = {box.key: box for box in boxes}
+        home: dict[str, str] = {}
         for key, items in crowded:
-            _cut(key, items, groups, boxes)
+            _cut(key, items, by_key, groups, home)
+        boxes = [replace(box, group=home[box.key]) if box.key in home else box for box in boxes]
+        groups = [replace(group, parent=home[group.key]) if group.key in home else group for group in groups]
 
 
 def _contents(groups: Sequence[Group], boxes: Sequence[Box]) -> dict[str | None, list[str]]:
@@ -43,24 +47,18 @@ def _contents(groups: Sequence[Group], boxes: Sequence[Box]) -> dict[str | None,
     return {key: sorted(items, key=lambda k: (first.get(k, -1), k)) for key, items in content.items()}
 
 
-def _cut(container: str | None, items: Sequence[str], groups: list[Group], boxes: list[Box]) -> None:
+def _cut(
+    container: str | None, items: Sequence[str], by_key: Mapping[str, Box], groups: list[Group], home: dict[str, str]
+) -> None:
+    """Add groups of neighbouring `items` to `groups`, and note in `home` which item goes where."""
     size = -(-len(items) // _CHUNKS)
-    home: dict[str, str] = {}
     for start in range(0, len(items), size):
         chunk = items[start : start + size]
         if len(chunk) < 2:
             continue
         key = f"s{len(groups)}"
         home.update(dict.fromkeys(chunk, key))
-        groups.append(
-            _stretch(key, container, [box for box in boxes if box.key in home and home[box.key] == key], len(chunk))
-        )
-    for i, box in enumerate(boxes):
-        if box.key in home:
-            boxes[i] = replace(box, group=home[box.key])
-    for i, group in enumerate(groups):
-        if group.key in home:
-            groups[i] = replace(group, parent=home[group.key])
+        groups.append(_stretch(key, container, [by_key[item] for item in chunk if item in by_key], len(chunk)))
 
 
 def _stretch(key: str, container: str | None, inside: Sequence[Box], size: int) -> Group:

@@ -8,6 +8,7 @@ the same key share their waypoints.
 from __future__ import annotations
 
 import itertools
+import operator
 from bisect import bisect_left, insort
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, field
@@ -15,6 +16,8 @@ from dataclasses import dataclass, field
 ITEM_GAP = 24.0
 LANE_GAP = 12.0
 _MAX_WAYPOINTS = 60_000
+_STILL = 0.1  # pixels: coordinates that move less have settled
+_PATIENCE = 4  # ordering sweeps without an improvement
 _SWEEP_BUDGET = 600_000  # segments looked at over all ordering sweeps
 
 
@@ -171,9 +174,11 @@ def order(rows: list[list[int]], segments: Sequence[_Segment], rank: Sequence[in
         below.setdefault(s.lo, []).append((s.hi, s.into / (breadth[s.hi] + 1)))
     sweeps = max(2, min(16, _SWEEP_BUDGET // (len(segments) + 1)))
     best, best_rows = crossings(rows, segments, rank), [row[:] for row in rows]
+    patience = _PATIENCE
     for sweep in range(sweeps):
-        if not best:
+        if not best or not patience:
             break
+        patience -= 1
         near, sequence = (above, range(1, len(rows))) if sweep % 2 == 0 else (below, range(len(rows) - 2, -1, -1))
         position = {item: float(i) for row in rows for i, item in enumerate(row)}
         for r in sequence:
@@ -189,7 +194,7 @@ def order(rows: list[list[int]], segments: Sequence[_Segment], rank: Sequence[in
                 position[item] = float(i)
         count = crossings(rows, segments, rank)
         if count < best:
-            best, best_rows = count, [row[:] for row in rows]
+            best, best_rows, patience = count, [row[:] for row in rows], _PATIENCE
     rows[:] = best_rows
 
 
@@ -230,11 +235,16 @@ def coordinates(
             x[item] = at
     rounds = 8 if len(rank) < 4000 else 3
     down, up = range(len(rows)), range(len(rows) - 1, -1, -1)
-    for step in range(4 * rounds + 3):
-        downwards, both = step % 2 == 0, 2 * rounds <= step < 4 * rounds
-        near, far = (above, below) if downwards else (below, above)
-        for r in down if downwards else up:
-            _settle(rows[r], gaps[r], x, near, far, both, n)
+    for both, steps in ((False, 2 * rounds), (True, 2 * rounds), (False, 3)):
+        before: dict[bool, list[float]] = {}
+        for step in range(steps):
+            downwards = step % 2 == 0
+            near, far = (above, below) if downwards else (below, above)
+            for r in down if downwards else up:
+                _settle(rows[r], gaps[r], x, near, far, both, n)
+            old, before[downwards] = before.get(downwards), x[:]
+            if old is not None and max(map(abs, map(operator.sub, x, old)), default=0.0) < _STILL:
+                break
     return x
 
 

@@ -91,12 +91,19 @@ def colour(graph: Graph, view: View, color_by: str) -> View:
     if color_by not in _MEASURES:
         raise ValueError(f"color_by must be one of {COLOR_BY}, got {color_by!r}")
     measure = _MEASURES[color_by]
-    values = {box.key: _of_box(graph, box, measure) for box in view.boxes if box.kind in {"op", "module"}}
+    closed = [group.closed for group in view.groups if group.closed.members]  # only pages ask for these
+    drawn = [box for box in view.boxes if box.kind in {"op", "module"}]
+    values = {box.key: _of_box(graph, box, measure) for box in [*drawn, *closed]}
     known = [v for v in values.values() if v is not None and math.isfinite(v)]
     level = _levels(known, measure.logarithmic)
     boxes = tuple(replace(box, overlay=_overlay(values.get(box.key), measure, level)) for box in view.boxes)
     absent = "" if known else " (nothing was recorded: run backward, or trace with record=True)"
-    return replace(view, boxes=boxes, legend=measure.legend + absent)
+    groups = tuple(
+        replace(group, closed=replace(group.closed, overlay=_overlay(values.get(group.key), measure, level)))
+        for group in view.groups
+    )
+    summed = "; folded copies are summed" if any(group.repeats > 1 for group in view.groups) else ""
+    return replace(view, boxes=boxes, groups=groups, legend=measure.legend + summed + absent)
 
 
 def _of_box(graph: Graph, box: Box, measure: _Measure) -> float | None:

@@ -17,6 +17,7 @@ from .overlay import backward as _backward
 from .overlay import colour
 from .palette import Theme
 from .unfold import unfold as _unfold
+from .unfold import with_closed_members
 from .view import View
 
 
@@ -61,7 +62,7 @@ def whole(graph: Graph, **options: Unpack[Options]) -> View:
     folded, shown = options.get("fold_repeats", True), options.get("show_params")
     result = _unfold(graph, fold_repeats=folded, show_params=shown)
     color_by = options.get("color_by")
-    return colour(graph, result, color_by) if color_by is not None else result
+    return colour(graph, with_closed_members(result), color_by) if color_by is not None else result
 
 
 def svg(graph: Graph, **options: Unpack[DrawOptions]) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import pairwise
 
 from . import labels
@@ -21,6 +22,19 @@ def unfold(graph: Graph, *, fold_repeats: bool = True, show_params: bool | None 
     if show_params is None:
         show_params = bool(graph.nodes) and all(labels.is_scalar(node) for node in graph.nodes if node.kind != "const")
     return _Unfolding(graph, fold(graph, fold_repeats), show_params).view()
+
+
+def with_closed_members(view: View) -> View:
+    """`view` whose groups' closed boxes know which nodes they would stand for."""
+    inside: dict[str, list[int]] = {group.key: [] for group in view.groups}
+    for box in view.boxes:
+        if box.group is not None:
+            inside[box.group] += box.members
+    for group in reversed(view.groups):  # children before parents
+        if group.parent is not None:
+            inside[group.parent] += inside[group.key]
+    groups = (replace(g, closed=replace(g.closed, members=tuple(sorted(inside[g.key])))) for g in view.groups)
+    return replace(view, groups=tuple(groups))
 
 
 class _Unfolding:

@@ -1,6 +1,6 @@
 "use strict";
 // The layout of layers.py and layout.py, so that the page can lay itself out again after every click.
-const ITEM_GAP = 24, LANE_GAP = 12, FRAME_PAD = 14, FRAME_TITLE = 26, ROW_GAP = 30, PORT_GAP = 16, CORNER = 9;
+const ITEM_GAP = 24, LANE_GAP = 12, FRAME_PAD = 14, FRAME_TITLE = 26, ROW_GAP = 30, PORT_GAP = 16, CORNER = 9, STILL = 0.1, PATIENCE = 4;
 
 function backwardArcs(n, arcs) {
   const out = Array.from({length: n}, () => []), state = new Uint8Array(n), found = new Set();
@@ -92,7 +92,8 @@ function order(rows, segments, rank, breadth) {
   }
   const sweeps = Math.max(2, Math.min(16, Math.floor(200000 / (segments.length + 1))));
   let best = crossings(rows, segments, rank), kept = rows.map(r => r.slice());
-  for (let sweep = 0; sweep < sweeps && best; sweep++) {
+  let patience = PATIENCE;
+  for (let sweep = 0; sweep < sweeps && best && patience; sweep++, patience--) {
     const down = sweep % 2 === 0, near = down ? above : below, at = [], wish = [];
     rows.forEach(row => row.forEach((item, i) => at[item] = i));
     for (let k = 1; k < rows.length; k++) {
@@ -103,7 +104,7 @@ function order(rows, segments, rank, breadth) {
       row.forEach((item, i) => at[item] = i);
     }
     const count = crossings(rows, segments, rank);
-    if (count < best) { best = count; kept = rows.map(r => r.slice()); }
+    if (count < best) { best = count; kept = rows.map(r => r.slice()); patience = PATIENCE + 1; }
   }
   kept.forEach((row, i) => rows[i] = row);
 }
@@ -145,10 +146,15 @@ function coordinates(rows, segments, rank, breadth, n) {
     row.forEach(item => x[item] -= at / 2);
   }
   const rounds = rank.length < 4000 ? 8 : 3;
-  for (let step = 0; step < 4 * rounds + 3; step++) {
-    const down = step % 2 === 0, both = step >= 2 * rounds && step < 4 * rounds;
-    for (let k = 0; k < rows.length; k++)
-      settle(rows[down ? k : rows.length - 1 - k], x, down ? above : below, down ? below : above, both, breadth, n);
+  for (const [both, steps] of [[false, 2 * rounds], [true, 2 * rounds], [false, 3]]) {
+    const before = [];
+    for (let step = 0; step < steps; step++) {
+      const down = step % 2 === 0, old = before[step % 2];
+      for (let k = 0; k < rows.length; k++)
+        settle(rows[down ? k : rows.length - 1 - k], x, down ? above : below, down ? below : above, both, breadth, n);
+      before[step % 2] = x.slice();
+      if (old && old.every((v, i) => Math.abs(v - x[i]) < STILL)) break;
+    }
   }
   return x;
 }

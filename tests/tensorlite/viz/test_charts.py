@@ -6,6 +6,7 @@ import re
 import struct
 import xml.etree.ElementTree as ET
 import zlib
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -57,7 +58,7 @@ def test_png_holds_the_pixels(high: int, wide: int, seed: int) -> None:
 @pytest.mark.parametrize("stops", [viz.heatmap._SEQUENTIAL])
 def test_the_colour_map_rises_in_lightness(stops: list[str]) -> None:
     luma = [int(c[:2], 16) * 0.2126 + int(c[2:4], 16) * 0.7152 + int(c[4:], 16) * 0.0722 for c in ramp(stops)[:255]]
-    assert all(a <= b + 0.6 for a, b in zip(luma, luma[1:], strict=False))
+    assert all(a <= b + 0.6 for a, b in pairwise(luma))
 
 
 def test_attention_draws_each_head_and_lists_the_strongest_keys() -> None:

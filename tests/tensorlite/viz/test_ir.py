@@ -81,6 +81,4 @@ def test_model_explorer_export_has_every_edge() -> None:
     graph = transformer()
     nodes = graph.to_model_explorer()["graphs"][0]["nodes"]
     assert sum(len(node["incomingEdges"]) for node in nodes) == len(graph.edges)
-    assert any(
-        node["namespace"].endswith(["layers", "3"][-1] + "/self_attn/q_proj") for node in nodes
-    )
+    assert any(node["namespace"].endswith(["layers", "3"][-1] + "/self_attn/q_proj") for node in nodes)

@@ -8,6 +8,7 @@ import pytest
 
 import tensorlite as tl
 from tensorlite import nn, viz
+from tensorlite.viz import render
 from tensorlite.viz.flops import flops
 from tensorlite.viz.ir import Graph
 
@@ -72,7 +73,7 @@ def test_a_module_gives_paths_parameters_and_residuals() -> None:
 
 def test_repeated_layers_fold_by_whose_weights_they_use() -> None:
     for shared, words in ((False, "own weights each"), (True, "shared weights ×3")):
-        view = viz.render.view(viz.graph(Net(shared), batch()), collapse="none")
+        view = render.view(viz.graph(Net(shared), batch()), collapse="none")
         [group] = [group for group in view.groups if group.repeats == 3]
         assert words in group.subtitle
 
@@ -157,7 +158,7 @@ def test_a_long_chain_needs_no_recursion() -> None:
         y = y + 1.0
     graph = viz.graph(y)
     assert len(graph.nodes) == 20_001
-    assert sum(box.kind != "entry" for box in viz.render.view(graph).boxes) <= 40
+    assert sum(box.kind != "entry" for box in render.view(graph).boxes) <= 40
 
 
 def test_dead_ends_are_left_out() -> None:
