@@ -44,7 +44,7 @@ class Pipeline:
     def __init__(
         self,
         model: PieceModel,
-        splitter: Splitter | None,
+        splitter: Splitter,
         normalizer: Normalizer | None,
         added: list[AddedToken],
         *,
@@ -98,10 +98,7 @@ class Pipeline:
     def _plain(self, text: str) -> list[int]:
         if self.prefix_space and text and not text.startswith(" "):
             text = " " + text
-        pieces = (
-            [text] if self.splitter is None and text else [] if self.splitter is None else self.splitter.pieces(text)
-        )
-        return list(chain.from_iterable(map(self._cache.__getitem__, pieces)))
+        return list(chain.from_iterable(map(self._cache.__getitem__, self.splitter.pieces(text))))
 
     def ids_and_offsets(self, text: str, *, find_special: bool) -> tuple[list[int], list[Span]]:
         """The ids of a text and the characters that each covers."""
@@ -116,39 +113,34 @@ class Pipeline:
             part, origin = self._aligned(text[start:stop])
             for first, last, inner in normalized.split(part):
                 if inner is not None:
-                    found, spans = [inner.id], [(0, last - first)]
+                    found, spans = [inner.id], [(first, last)]
                 else:
-                    found, spans = self._plain_with_spans(part[first:last])
+                    found, spans = self._plain_with_spans(part[first:last], first)
                 ids += found
-                offsets += [self._original(a + first, b + first, origin, start) for a, b in spans]
+                offsets += spans if origin is None and start == 0 else _original(spans, origin, start)
         return ids, offsets
 
     def _aligned(self, text: str) -> tuple[str, list[Span] | None]:
         return (text, None) if self.normalizer is None else align(self.normalizer, text)
 
-    @staticmethod
-    def _original(a: int, b: int, origin: list[Span] | None, start: int) -> Span:
-        if origin is None:
-            return (start + a, start + b)
-        if a >= b:
-            at = start + (origin[a][0] if a < len(origin) else origin[-1][1] if origin else 0)
-            return (at, at)
-        return (start + origin[a][0], start + origin[b - 1][1])
-
-    def _plain_with_spans(self, text: str) -> tuple[list[int], list[Span]]:
+    def _plain_with_spans(self, text: str, base: int) -> tuple[list[int], list[Span]]:
+        """Ids and spans of ordinary text that stands at `base`."""
         shift = int(self.prefix_space and bool(text) and not text.startswith(" "))
         text = " " * shift + text
         ids: list[int] = []
         spans: list[Span] = []
-        pieces = (
-            [(0, len(text))]
-            if self.splitter is None and text
-            else []
-            if self.splitter is None
-            else self.splitter.spans(text)
-        )
-        for start, stop in pieces:
+        for start, stop in self.splitter.spans(text):
             piece = text[start:stop]
             ids += self._cache[piece]
-            spans += [(start + a - shift, start + b - shift) for a, b in self._span_cache[piece]]
-        return ids, [(max(0, a), max(0, b)) for a, b in spans]
+            at = base + start - shift
+            spans += [(at + a, at + b) for a, b in self._span_cache[piece]]
+        return ids, [(max(base, a), max(base, b)) for a, b in spans] if shift else spans
+
+
+def _original(spans: list[Span], origin: list[Span] | None, start: int) -> list[Span]:
+    """Spans of the normalized text as spans of the original, which starts at `start`."""
+    if origin is None:
+        return [(start + a, start + b) for a, b in spans]
+    end = origin[-1][1] if origin else 0
+    starts, stops = [a for a, _ in origin] + [end], [0] + [b for _, b in origin]
+    return [(start + starts[a], start + (stops[b] if b > a else starts[a])) for a, b in spans]

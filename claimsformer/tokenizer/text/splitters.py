@@ -28,6 +28,18 @@ class Splitter(Protocol):
         ...
 
 
+class WholeText:
+    """Does not split."""
+
+    def pieces(self, text: str) -> list[str]:
+        """The text, unless it is empty."""
+        return [text] if text else []
+
+    def spans(self, text: str) -> list[tuple[int, int]]:
+        """All of it."""
+        return [(0, len(text))] if text else []
+
+
 class PatternSplitter:
     """Pieces are a pattern's matches and, with `keep_rest`, what lies between them."""
 
@@ -81,15 +93,13 @@ class SequenceSplitter:
         return spans
 
 
-def build_splitter(state: Mapping[str, Any] | None) -> Splitter | None:
-    """The pre-tokenizer of a `tokenizer.json`, None when pieces are not split further; raises TokenizerError for
-    others.
-    """
+def build_splitter(state: Mapping[str, Any] | None) -> Splitter:
+    """The pre-tokenizer of a `tokenizer.json`; raises TokenizerError for a type that is not supported."""
     if state is None:
-        return None
+        return WholeText()
     kind = state["type"]
     if kind == "ByteLevel":
-        return PatternSplitter(GPT2_SPLIT) if state.get("use_regex", True) else None
+        return PatternSplitter(GPT2_SPLIT) if state.get("use_regex", True) else WholeText()
     if kind == "Split":
         return _build_split(state)
     if kind == "Digits":
@@ -104,8 +114,8 @@ def build_splitter(state: Mapping[str, Any] | None) -> Splitter | None:
         return MedicalSplitter(state["drugs"])
     if kind == "Sequence":
         parts = [build_splitter(part) for part in state["pretokenizers"]]
-        kept = [part for part in parts if part is not None]
-        return kept[0] if len(kept) == 1 else SequenceSplitter(kept) if kept else None
+        kept = [part for part in parts if not isinstance(part, WholeText)]
+        return kept[0] if len(kept) == 1 else SequenceSplitter(kept)
     raise TokenizerError(f"pre-tokenizer {kind!r} is not supported")
 
 

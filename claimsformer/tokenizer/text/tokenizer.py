@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -97,9 +97,18 @@ class TextTokenizer(TokenizerBase):
 
     # Text to ids --------------------------------------------------------------------------------------------------
 
-    def encode(self, text: str, text_pair: str | None = None, *, add_special_tokens: bool = True) -> list[int]:
+    def encode(
+        self,
+        text: str,
+        text_pair: str | None = None,
+        *,
+        add_special_tokens: bool = True,
+        truncation: Truncation = False,
+        max_length: int | None = None,
+    ) -> list[int]:
         """The ids of a text (or of a pair), with the template's special tokens unless told otherwise."""
-        return self._encoded(text, text_pair, add_special_tokens, offsets=False).ids
+        limit = self._limit(truncation, max_length)
+        return self._encoded(text, text_pair, add_special_tokens, False, truncation, limit).ids
 
     def tokenize(self, text: str) -> list[str]:
         """The tokens of a text, without special tokens."""
@@ -133,12 +142,18 @@ class TextTokenizer(TokenizerBase):
         return_offsets_mapping: bool = False,
         return_special_tokens_mask: bool = False,
         return_length: bool = False,
+        return_tensors: Literal["np"] | None = None,
     ) -> BatchEncoding:
         """Ids and masks of one text, or of several, as a mapping of int64 arrays; offsets are characters, (T, 2).
 
-        `max_length` counts special tokens; without it the model's own is used. Raises TokenizerError for what cannot
-        be done.
+        `max_length` counts special tokens; without it the model's own is used. With `return_tensors="np"` one text
+        makes a batch too, (1, T), and texts of different lengths must be padded. Raises TokenizerError for what
+        cannot be done.
         """
+        if return_tensors not in (None, "np"):
+            raise TokenizerError(
+                f"return_tensors must be 'np' or None, got {return_tensors!r}: arrays are NumPy's here"
+            )
         single = isinstance(text, str)
         texts = [text] if isinstance(text, str) else list(text)
         pairs: list[str | None] = [None] * len(texts)
@@ -164,7 +179,9 @@ class TextTokenizer(TokenizerBase):
             fields["length"] = [len(row.ids) for row in rows]
         length = max_length if max_length is not None else self.model_max_length
         target = pad_length([len(row.ids) for row in rows], padding, length, pad_to_multiple_of)
-        return self._arrays(fields, target, single, padding_side or self.padding_side)
+        if return_tensors == "np" and target is None and len({len(row.ids) for row in rows}) > 1:
+            raise TokenizerError("texts of different lengths make no array: set padding=True")
+        return self._arrays(fields, target, single and return_tensors is None, padding_side or self.padding_side)
 
     def _limit(self, truncation: Truncation, max_length: int | None) -> int | None:
         if truncation is False or truncation == "do_not_truncate":

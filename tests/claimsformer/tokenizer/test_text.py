@@ -186,6 +186,10 @@ def test_padding_and_truncation_make_arrays(tokenizer: TextTokenizer) -> None:
     cut = tokenizer(texts, padding="max_length", truncation=True, max_length=8)
     np.testing.assert_array_equal(cut.input_ids, right.input_ids[:, :8])
     assert tokenizer(texts, padding=True, pad_to_multiple_of=64).input_ids.shape[1] % 64 == 0
+    assert tokenizer(NOTE, return_tensors="np").input_ids.shape == (1, right.input_ids.shape[1])
+    with pytest.raises(TokenizerError, match="padding=True"):
+        tokenizer(texts, return_tensors="np")
+    assert tokenizer.encode(NOTE, truncation=True, max_length=8) == cut.input_ids[0].tolist()
     padded = tokenizer.pad([tokenizer(text) for text in texts])
     np.testing.assert_array_equal(padded.input_ids, right.input_ids)
     np.testing.assert_array_equal(padded.attention_mask, right.attention_mask)

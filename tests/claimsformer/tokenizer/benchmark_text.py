@@ -1,0 +1,79 @@
+"""Speed of the text tokenizer against Hugging Face's `tokenizers` on the same text, one thread each.
+
+    python -m tests.claimsformer.tokenizer.benchmark_text [FILE ...]
+
+Without files it reads generated notes. Prints characters a second and their ratio; not a test, since a ratio is a
+measurement.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+os.environ["RAYON_NUM_THREADS"] = "1"
+os.environ["TOKENIZERS_PARALLELISM"] = "false"
+
+from tokenizers import Tokenizer
+
+from claimsformer.tokenizer.text import DEFAULT_DRUGS, TextTokenizer, measure_coverage
+
+
+def notes(count: int) -> list[str]:
+    """Generated claim notes: codes, drugs, doses, money, dates."""
+    rng = random.Random(0)
+    return [
+        f"Claim 2024-{rng.randint(1, 12):02d}-{rng.randint(1, 28):02d}: ICD-10 {rng.choice('EIJMN')}{rng.randint(10, 99)}."
+        f"{rng.randint(0, 9)}, CPT {rng.randint(10000, 99999)}-25, J{rng.randint(1000, 3490)}; {rng.choice(DEFAULT_DRUGS)} "
+        f"{rng.choice([5, 10, 25, 500])} mg twice daily for {rng.randint(1, 90)} days, BP {rng.randint(90, 180)}/"
+        f"{rng.randint(50, 110)} mmHg, charged ${rng.randint(1, 9)},{rng.randint(100, 999)}.{rng.randint(10, 99)}."
+        for _ in range(count)
+    ]
+
+
+def rate(encode: Callable[[], object], characters: int) -> float:
+    """Characters a second, the best of three."""
+    best = float("inf")
+    for _ in range(3):
+        start = time.perf_counter()
+        encode()
+        best = min(best, time.perf_counter() - start)
+    return characters / best
+
+
+def main(paths: list[str]) -> None:
+    """Measure and print."""
+    read = [Path(path).read_text(encoding="utf-8", errors="replace") for path in paths]
+    texts = [line + "\n" for text in read for line in text.split("\n")] or notes(20_000)
+    characters = sum(map(len, texts))
+    sample = random.Random(1).sample(texts, min(len(texts), 8_000))
+    medical = TextTokenizer.train(sample, 8_000)
+    plain = TextTokenizer.train(sample, 8_000, medical=False)
+    with tempfile.TemporaryDirectory() as folder:
+        theirs = Tokenizer.from_file(str(plain.save_huggingface(folder)))
+    start = time.perf_counter()
+    ours_ids = plain.encode_batch(texts)
+    cold = characters / (time.perf_counter() - start)
+    assert all(a.tolist() == b.ids for a, b in zip(ours_ids, theirs.encode_batch(texts), strict=True))
+    reference = rate(lambda: theirs.encode_batch(texts), characters)
+    print(f"{characters:,} characters in {len(texts):,} texts; equal ids for byte-level BPE")
+    print(f"tokenizers            {reference / 1e6:6.2f} M characters/s")
+    rows = {
+        "byte-level BPE, cold": cold,
+        "byte-level BPE": rate(lambda: plain.encode_batch(texts), characters),
+        "medical units": rate(lambda: medical.encode_batch(texts), characters),
+        "  with offsets": rate(lambda: medical(texts, return_offsets_mapping=True), characters),
+    }
+    for name, value in rows.items():
+        print(f"{name:21} {value / 1e6:6.2f} M characters/s, ratio {value / reference:.2f}")
+    print("medical units:", measure_coverage(medical.encode, sample[:1_000]))
+    print("byte-level BPE:", measure_coverage(plain.encode, sample[:1_000]))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
