@@ -8,7 +8,7 @@ import numpy.typing as npt
 from claimsformer.claims.generator.episodes import far_apart, in_stay
 from claimsformer.claims.generator.ledger import OFFICE, PHARMACY
 from claimsformer.claims.generator.planter import FAR_KM, SAME_DAY_KM, Planter
-from claimsformer.claims.generator.world import DAYS, distance_km
+from claimsformer.claims.generator.world import DAYS, NEVER, distance_km
 
 __all__ = ["after_death", "excluded_provider", "geography", "impossible_day", "impossible_travel", "timely_filing"]
 
@@ -101,7 +101,11 @@ def timely_filing(p: Planter, quota: int) -> None:
 def excluded_provider(p: Planter, quota: int) -> None:
     providers = p.providers
     barred = np.flatnonzero(providers.excluded < DAYS)
-    for i in p.shuffled(p.office & p.at_home & ~providers.referral_center[p.claims.provider]):
+    market = providers.kind * 1000 + providers.state
+    earliest = np.full(int(market.max()) + 1, NEVER)
+    np.minimum.at(earliest, market[barred], providers.excluded[barred])
+    late = p.claims.start >= earliest[market[p.claims.provider]]
+    for i in p.shuffled(p.office & p.at_home & late & ~providers.referral_center[p.claims.provider]):
         if quota == 0:
             return
         mine = int(p.claims.provider[i])

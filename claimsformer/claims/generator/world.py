@@ -15,7 +15,7 @@ import numpy.typing as npt
 from claimsformer.claims.generator.conditions import COMORBIDITY, CONDITIONS, Condition
 
 __all__ = [
-    "DAYS", "FACILITIES", "KINDS", "SPECIALTIES", "STATES", "Members", "Providers", "distance_km", "make_members",
+    "DAYS", "FACILITIES", "KINDS", "NEVER", "SPECIALTIES", "STATES", "Members", "Providers", "distance_km", "make_members",
     "make_providers",
 ]  # fmt: skip
 

@@ -71,6 +71,7 @@ def fingerprint_report(
 
     `real` and `injected` share one layout, `truth` names the injected claims (`TRUTH_SCHEMA`). Claim numbers are
     judged by their form, since a copy must have a new one; columns of `ignore` are left out.
+    Numbers that hardly repeat are judged by their range and by the step they are written in.
     """
     findings = [
         *_table_shape(real, injected),
@@ -83,7 +84,9 @@ def fingerprint_report(
     )
     rows = injected.join(types.cast({id_column: injected.schema[id_column]}), on=id_column, how="inner")
     for column in columns:
-        findings += _unseen_values(real, rows, column)
+        findings += (
+            _out_of_range(real, rows, column) if _is_continuous(real[column]) else _unseen_values(real, rows, column)
+        )
         if real.schema[column].is_numeric():
             findings += _finer_grid(real, rows, column)
     narrow = [c for c in columns if _is_narrow(real[c])]
@@ -146,6 +149,18 @@ def _unseen_values(real: pl.DataFrame, rows: pl.DataFrame, column: str) -> Itera
     for kind, group in unseen.group_by("__type", maintain_order=True):
         examples = ", ".join(map(str, group[column].unique(maintain_order=True).head(3).to_list()))
         yield Finding("unseen_value", column, str(kind[0]), group.height, f"in no real claim, such as {examples}")
+
+
+def _is_continuous(values: pl.Series) -> bool:
+    """Numbers so many and so different that a new one between the others means nothing."""
+    return values.dtype.is_numeric() and values.n_unique() > max(200, 0.02 * values.len())
+
+
+def _out_of_range(real: pl.DataFrame, rows: pl.DataFrame, column: str) -> Iterator[Finding]:
+    low, high = real[column].min(), real[column].max()
+    beyond = rows.filter((pl.col(column) < low) | (pl.col(column) > high))
+    for (kind,), group in beyond.group_by("__type", maintain_order=True):
+        yield Finding("out_of_range", column, str(kind), group.height, f"outside of {low!s} to {high!s}")
 
 
 def _finer_grid(real: pl.DataFrame, rows: pl.DataFrame, column: str) -> Iterator[Finding]:

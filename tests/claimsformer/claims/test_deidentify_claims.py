@@ -21,6 +21,7 @@ from claimsformer.claims.deidentify import (
     suppress_small_cells,
 )
 from claimsformer.claims.frames import claims_schema, from_frame, to_frame
+from claimsformer.claims.generator import generate
 from claimsformer.claims.schema import Claim
 from claimsformer.errors import ConfigError
 
@@ -76,6 +77,22 @@ def test_result_is_still_a_table_of_valid_claims_without_the_identifiers(mode: M
     assert report.rows == 2
     assert report.changed["member_id"] == 2
     assert report.to_dict()["mode"] == mode
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_a_whole_generated_table_stays_valid(mode: Mode) -> None:
+    claims = next(generate(600, 4)).claims
+    released, _ = Deidentifier(KEY, mode)(claims)
+    assert len(from_frame(released)) == 600
+    assert released["charge_amount"].equals(claims["charge_amount"])
+    identifiers = pl.concat(
+        [claims[c] for c in ("claim_id", "member_id", "billing_provider_id", "rendering_provider_id")]
+    )
+    text = released.write_json()
+    assert not [value for value in identifiers.drop_nulls().unique() if value in text]
+    stays = (frame["service_thru"] - frame["service_from"] for frame in (claims, released))
+    if mode != "safe_harbor":
+        assert next(stays).equals(next(stays))
 
 
 @given(

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import csv
-import os
 from collections import Counter
 from functools import cache
 from itertools import islice
-from pathlib import Path
 
 import numpy as np
 import polars as pl
@@ -23,7 +21,7 @@ from claimsformer.claims.generator.conditions import COMORBIDITY, CONDITIONS
 from claimsformer.claims.truth import SCOPES, TRUTH_SCHEMA
 from claimsformer.errors import ConfigError
 
-DATA = Path(os.environ.get("CLAIMSFORMER_DATA", Path(__file__).parents[3] / ".." / "shared" / "data"))
+from .conftest import DATA
 
 
 @cache

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-import os
 from functools import cache
-from pathlib import Path
 
 import numpy as np
 import polars as pl
@@ -15,10 +13,12 @@ from polars.testing import assert_frame_equal
 from claimsformer.claims.frames import conform, from_frame
 from claimsformer.claims.injector import INJECTABLE_TYPES, fingerprint_report, inject, inject_synpuf
 from claimsformer.claims.injector.categories import major_category, procedure_chapter, sex_of_diagnosis
+from claimsformer.claims.readers import read_claims
 from claimsformer.claims.truth import TRUTH_SCHEMA
 from claimsformer.errors import ConfigError
 
-DATA = Path(os.environ.get("CLAIMSFORMER_DATA", Path(__file__).parents[3] / ".." / "shared" / "data"))
+from .conftest import DATA
+
 SYNPUF = DATA / "synpuf" / "inpatient_claims.parquet"
 DIAGNOSES = [f"dx{i}" for i in range(1, 11)]
 PROCEDURES = [f"px{i}" for i in range(1, 7)]
@@ -164,6 +164,17 @@ def test_the_shipped_injector_leaves_no_fingerprint() -> None:
     assert (report.pairs["unseen"] <= report.pairs["unseen_if_unrelated"] + 0.02).all()
 
 
+@pytest.mark.data
+def test_claims_that_came_through_a_reader_take_every_type_too() -> None:
+    if not SYNPUF.exists():
+        pytest.skip("the DE-SynPUF claims are not in the data folder (CLAIMSFORMER_DATA)")
+    claims = next(read_claims(SYNPUF, batch_size=4000))
+    injected, truth = inject(claims, 5, 0.02)
+    assert set(truth["type"]) == set(INJECTABLE_TYPES)
+    assert len(from_frame(injected)) == injected.height
+    assert fingerprint_report(claims, injected, truth).clean
+
+
 def _some(rng: np.random.Generator, codes: list[str], count: int) -> list[str]:
     return [str(code) for code in rng.choice(codes, count, replace=False)]
 
@@ -254,6 +265,18 @@ def test_a_planted_fingerprint_is_found(kind: str) -> None:
         truth = truth.with_columns(claim_id="X-" + pl.col("claim_id"))
     planted = injected.with_columns(PLANTS[kind](rows))
     assert fingerprint_report(world, planted, truth).of(kind)
+
+
+def test_numbers_that_hardly_repeat_are_judged_by_their_range() -> None:
+    world = small_world()
+    exact = (pl.int_range(pl.len()) * 17 + 1000).cast(world.schema["paid_amount"]).alias("paid_amount")
+    world = world.with_columns(exact)
+    injected, truth = inject(world, 2, {"impossible_days": 0.05})
+    rows = pl.col("claim_id").is_in(truth["claim_id"].implode())
+    for amount, clean in ((1001, True), (99_999, False)):
+        new = pl.when(rows).then(pl.lit(amount).cast(world.schema["paid_amount"])).otherwise("paid_amount")
+        report = fingerprint_report(world, injected.with_columns(new.alias("paid_amount")), truth)
+        assert (not report.of("out_of_range")) == clean
 
 
 def test_giveaways_of_the_table_are_found() -> None:
