@@ -15,14 +15,18 @@ _NUMBERS = int | float | complex
 
 def _comparison(name: str, compare: Callable[[Any, Any], Any], doc: str, ordered: bool = True) -> Op:
     def function(x: Any, y: Any) -> Any:
-        if ordered and not state.on and "c" in (getattr(x, "dtype", np.dtype(bool)).kind, getattr(y, "dtype", np.dtype(bool)).kind):
+        if (
+            ordered
+            and not state.on
+            and "c" in (getattr(x, "dtype", np.dtype(bool)).kind, getattr(y, "dtype", np.dtype(bool)).kind)
+        ):
             raise RuntimeError(f'"{name}" not implemented for complex tensors; complex numbers have no order')
         a, b = (real(v) if isinstance(v, np.ndarray) and state.on else v for v in (x, y))
         return branch(compare(a, b))
 
     function.__name__ = name
     function.__doc__ = doc
-    return op(function, promote="arith", inplace=True, numpy=compare)  # type: ignore[no-any-return]
+    return op(promote="arith", inplace=True, numpy=compare)(function)
 
 
 eq = _comparison("eq", np.equal, "Elementwise `x == y`.", ordered=False)
@@ -38,7 +42,9 @@ def where(condition: Any, x: Any, y: Any) -> Any:
     """`x` where `condition` is true, else `y`; broadcast. The gradient goes only to the side that was chosen."""
     if condition.dtype != np.bool_:
         if condition.dtype != np.uint8:
-            raise RuntimeError(f"where expected condition to be a boolean tensor, but got a tensor with dtype {condition.dtype}")
+            raise RuntimeError(
+                f"where expected condition to be a boolean tensor, but got a tensor with dtype {condition.dtype}"
+            )
         condition = condition.astype(bool)
     return np.where(condition, x, y)
 
@@ -51,7 +57,7 @@ def _logical(name: str, function: Callable[..., Any], doc: str) -> Op:
         return function(x, y)
 
     binary.__name__, binary.__doc__ = name, doc
-    return op(binary, inplace=True, numpy=function)  # type: ignore[no-any-return]
+    return op(inplace=True, numpy=function)(binary)
 
 
 logical_and = _logical("logical_and", np.logical_and, "Elementwise `x and y`.")
@@ -72,7 +78,7 @@ def _bitwise(name: str, function: Callable[..., Any], doc: str) -> Op:
         return function(x, y)
 
     binary.__name__, binary.__doc__ = name, doc
-    return op(binary, promote="arith", inplace=True, numpy=function)  # type: ignore[no-any-return]
+    return op(promote="arith", inplace=True, numpy=function)(binary)
 
 
 bitwise_and = _bitwise("bitwise_and", np.bitwise_and, "Elementwise bits of both.")

@@ -99,7 +99,9 @@ def _logcumsumexp_grad(g: Any, x: Any, out: Any, dim: Any) -> Any:
             return np.exp(total + x)
 
         return side(g) - side(-g)
-    later = x.reshape((*x.shape[: d + 1], 1, *x.shape[d + 1 :])) - out.reshape((*x.shape[:d], 1, *x.shape[d:]))  # [k, j]
+    later = x.reshape((*x.shape[: d + 1], 1, *x.shape[d + 1 :])) - out.reshape(
+        (*x.shape[:d], 1, *x.shape[d:])
+    )  # [k, j]
     causal = np.triu(np.ones((n, n), bool)).reshape((n, n) + (1,) * (x.ndim - d - 1))
     weights = np.where(causal, np.exp(np.where(causal, later, 0)), 0)
     return (conj(weights) * g.reshape((*x.shape[:d], 1, *x.shape[d:]))).sum(d + 1)
@@ -116,12 +118,13 @@ def _running(name: str, accumulate: Callable[..., Any], doc: str) -> Op:
         r = ordered(x, name)
         best = accumulate(r, axis=d)
         places = np.arange(x.shape[d]).reshape((-1,) + (1,) * (x.ndim - d - 1))
-        indices = branch(np.maximum.accumulate(np.where((r == best) | (r != r), places, 0), axis=d))  # of equals the latest
+        indices = branch(
+            np.maximum.accumulate(np.where((r == best) | (r != r), places, 0), axis=d)
+        )  # of equals the latest
         return (np.take_along_axis(x, indices, d), indices), indices
 
     forward.__name__, forward.__doc__ = name, doc
-    declared: Op = op(forward, n_outputs=2, nondiff_outputs=(1,), outputs=Picked, aux=True)
-    return declared.grad(x=_running_grad)
+    return op(n_outputs=2, nondiff_outputs=(1,), outputs=Picked, aux=True)(forward).grad(x=_running_grad)
 
 
 def _running_grad(g: Any, aux: Any, dim: Any, x_shape: Any) -> Any:

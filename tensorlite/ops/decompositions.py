@@ -79,7 +79,9 @@ def cholesky(x: Any, upper: Any = False) -> Any:
     try:
         factor = np.linalg.cholesky(adjoint(x) if upper else x)
     except np.linalg.LinAlgError:
-        raise RuntimeError("linalg.cholesky: The factorization could not be completed because the input is not positive-definite.") from None
+        raise RuntimeError(
+            "linalg.cholesky: The factorization could not be completed because the input is not positive-definite."
+        ) from None
     return adjoint(factor) if upper else factor
 
 
@@ -107,14 +109,18 @@ def qr(x: Any, mode: Any = "reduced") -> Any:
     if mode == "r":
         return np.zeros(0, x.dtype), np.linalg.qr(x, "r")
     if mode not in ("reduced", "complete"):
-        raise RuntimeError(f"qr received unrecognized mode '{mode}' but expected one of 'reduced' (default), 'r', or 'complete'")
+        raise RuntimeError(
+            f"qr received unrecognized mode '{mode}' but expected one of 'reduced' (default), 'r', or 'complete'"
+        )
     return tuple(np.linalg.qr(x, mode))
 
 
 def _qr_grad(g: Any, out: Any, mode: Any) -> Any:
     q, r = out
     if mode == "r":
-        raise RuntimeError("The derivative of linalg.qr depends on Q, which is not computed when mode='r'. Please use linalg.qr(A, mode='reduced') if you are going to require gradients.")
+        raise RuntimeError(
+            "The derivative of linalg.qr depends on Q, which is not computed when mode='r'. Please use linalg.qr(A, mode='reduced') if you are going to require gradients."
+        )
     if q.shape[-1] != r.shape[-1]:
         raise RuntimeError("The QR decomposition is not differentiable when mode='complete' and nrows > ncols.")
     gq, gr = g
@@ -197,7 +203,9 @@ def _svd_grad(g: Any, out: Any) -> Any:
     on_diagonal = _eye(k) == 1
     gaps = np.where(on_diagonal, 1, _row(s * s) - _column(s * s))
     ugu, vgv = adjoint(u) @ gu, vh @ gv
-    inner = np.where(on_diagonal, 0, (ugu - adjoint(ugu)) / gaps) * _row(s) + _column(s) * np.where(on_diagonal, 0, (vgv - adjoint(vgv)) / gaps)
+    inner = np.where(on_diagonal, 0, (ugu - adjoint(ugu)) / gaps) * _row(s) + _column(s) * np.where(
+        on_diagonal, 0, (vgv - adjoint(vgv)) / gaps
+    )
     inner = inner + _column(gs) * _eye(k)
     if _complex(u):  # the phases of U and V turn together
         inner = inner + 1j * imag(ugu) * _eye(k) / _row(s)

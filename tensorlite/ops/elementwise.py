@@ -8,10 +8,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .analytic import branch, conj, lift, ordered, state
+from .analytic import branch, conj, ordered, state
 from .analytic import real as decisive
 from .basic import div
-from .table import elementwise, op
+from .table import Op, elementwise, op
 
 # fmt: off
 # -- exponentials and roots --------------------------------------------------------------------------------------------
@@ -67,7 +67,11 @@ def abs(x: Any) -> Any:
     return np.abs(x)
 
 
-abs.grad(x=lambda g, x: g * sgn(x))
+def _abs_grad(g: Any, x: Any) -> Any:
+    return g * sgn(x)
+
+
+abs.grad(x=_abs_grad)
 
 
 @op(inplace=True)
@@ -110,7 +114,13 @@ sign.grad(x=_none)
 @op(numpy=np.signbit)
 def signbit(x: Any) -> Any:
     """Whether the sign bit is set; true for -0.0."""
-    return x < 0 if x.dtype.kind in "iu" else np.zeros(x.shape, bool) if x.dtype.kind == "b" else np.signbit(ordered(x, "signbit"))
+    return (
+        x < 0
+        if x.dtype.kind in "iu"
+        else np.zeros(x.shape, bool)
+        if x.dtype.kind == "b"
+        else np.signbit(ordered(x, "signbit"))
+    )
 
 
 @op(promote="float", over=("x", "y"), broadcasts=True, inplace=True, numpy=np.copysign)
@@ -140,7 +150,7 @@ def _rounding(name: str, function: Any, doc: str) -> Any:
         return branch(function(x))
 
     forward.__name__, forward.__doc__ = name, doc
-    return op(forward, inplace=True, numpy=function).grad(x=_none)
+    return op(inplace=True, numpy=function)(forward).grad(x=_none)
 
 
 floor = _rounding("floor", np.floor, "The largest whole number not above `x`.")
@@ -282,7 +292,11 @@ clamp.grad(
 @op(inplace=True, numpy=np.nan_to_num)
 def nan_to_num(x: Any, nan: Any = None, posinf: Any = None, neginf: Any = None) -> Any:
     """`x` with NaN replaced by `nan` (0), and the infinities by `posinf` and `neginf` (the largest finite values)."""
-    return x.copy() if x.dtype.kind in "biu" else np.nan_to_num(x, nan=0.0 if nan is None else nan, posinf=posinf, neginf=neginf)
+    return (
+        x.copy()
+        if x.dtype.kind in "biu"
+        else np.nan_to_num(x, nan=0.0 if nan is None else nan, posinf=posinf, neginf=neginf)
+    )
 
 
 nan_to_num.grad(x=lambda g, x: _kept(g, isfinite(x)))
@@ -292,7 +306,7 @@ nan_to_num.grad(x=lambda g, x: _kept(g, isfinite(x)))
 
 isnan = elementwise("isnan", np.isnan, "Whether an element is NaN.", promote=None)
 isinf = elementwise("isinf", np.isinf, "Whether an element is infinite.", promote=None)
-isfinite = elementwise("isfinite", np.isfinite, "Whether an element is neither infinite nor NaN.", promote=None)
+isfinite: Op = elementwise("isfinite", np.isfinite, "Whether an element is neither infinite nor NaN.", promote=None)
 
 
 @op(numpy=np.isposinf)
@@ -331,7 +345,9 @@ def atan2(x: Any, y: Any) -> Any:
     """The angle of the point `(y, x)`, in (-π, π]. Its gradient at the origin is 0."""
     if np.result_type(x, y).kind == "c":
         theta = np.arctan2(ordered(np.asarray(x), "atan2"), decisive(np.asarray(y)))
-        return theta + 1j * np.where((x == 0) & (y == 0), 0, (x.imag * y.real - y.imag * x.real) / (x.real**2 + y.real**2))
+        return theta + 1j * np.where(
+            (x == 0) & (y == 0), 0, (x.imag * y.real - y.imag * x.real) / (x.real**2 + y.real**2)
+        )
     return np.arctan2(x, y)
 
 
@@ -357,7 +373,9 @@ def _log_sum(x: Any, y: Any, base: Any) -> Any:
     first = x.real >= y.real
     big, small = np.where(first, x, y), np.where(first, y, x)
     scale = math.log(base)
-    return np.where(np.isinf(big.real) & (big.real == small.real), big, big + np.log1p(np.exp((small - big) * scale)) / scale)
+    return np.where(
+        np.isinf(big.real) & (big.real == small.real), big, big + np.log1p(np.exp((small - big) * scale)) / scale
+    )
 
 
 @op(promote="float", over=("x", "y"), broadcasts=True, quiet=True, numpy=np.logaddexp)
@@ -388,12 +406,20 @@ xlogy.grad(x=lambda g, x, y: np.where((x == 0) & (y <= 0), 0, xlogy(g, y)), y=la
 @op(promote="arith", over=("x", "end", "weight"), broadcasts=True, inplace=True)
 def lerp(x: Any, end: Any, weight: Any) -> Any:
     """`x + weight * (end - x)`, written so that weight 1 gives `end` exactly."""
-    w = np.abs(weight) if isinstance(weight, complex) or getattr(weight, "dtype", np.dtype(float)).kind == "c" and not state.on else weight
+    w = (
+        np.abs(weight)
+        if isinstance(weight, complex) or (getattr(weight, "dtype", np.dtype(float)).kind == "c" and not state.on)
+        else weight
+    )
     w = w.real if getattr(w, "dtype", np.dtype(float)).kind == "c" else w
     return np.where(w < 0.5, x + weight * (end - x), end - (end - x) * (1 - weight))
 
 
-lerp.grad(x=lambda g, weight: g * conj(1 - weight), end=lambda g, weight: g * conj(weight), weight=lambda g, x, end: g * conj(end - x))
+lerp.grad(
+    x=lambda g, weight: g * conj(1 - weight),
+    end=lambda g, weight: g * conj(weight),
+    weight=lambda g, x, end: g * conj(end - x),
+)
 
 
 @op(promote="arith", over=("x", "tensor1", "tensor2"), broadcasts=True, inplace=True)
@@ -402,14 +428,20 @@ def addcmul(x: Any, tensor1: Any, tensor2: Any, value: Any = 1) -> Any:
     return x + tensor1 * tensor2 * (int(value) if x.dtype.kind in "iu" else value)
 
 
-addcmul.grad(x=lambda g: g, tensor1=lambda g, tensor2, value: g * conj(tensor2 * value), tensor2=lambda g, tensor1, value: g * conj(tensor1 * value))
+addcmul.grad(
+    x=lambda g: g,
+    tensor1=lambda g, tensor2, value: g * conj(tensor2 * value),
+    tensor2=lambda g, tensor1, value: g * conj(tensor1 * value),
+)
 
 
 @op(promote="arith", over=("x", "tensor1", "tensor2"), broadcasts=True, inplace=True, quiet=True)
 def addcdiv(x: Any, tensor1: Any, tensor2: Any, value: Any = 1) -> Any:
     """`x + value * tensor1 / tensor2`."""
     if x.dtype.kind in "biu":
-        raise RuntimeError("Integer division with addcdiv is no longer supported, and in a future release addcdiv will perform a true division of tensor1 and tensor2.")
+        raise RuntimeError(
+            "Integer division with addcdiv is no longer supported, and in a future release addcdiv will perform a true division of tensor1 and tensor2."
+        )
     return x + value * tensor1 / tensor2
 
 
@@ -480,9 +512,13 @@ conjugate.grad(x=lambda g: conj(g))
 def complex_(real: Any, imag: Any) -> Any:
     """`real + i imag`."""
     if real.dtype != imag.dtype:
-        raise RuntimeError(f"Expected object of scalar type {real.dtype} but got scalar type {imag.dtype} for second argument")
+        raise RuntimeError(
+            f"Expected object of scalar type {real.dtype} but got scalar type {imag.dtype} for second argument"
+        )
     if real.dtype.kind != "f":
-        raise RuntimeError(f"Expected both inputs to be Half, Float or Double tensors but got {real.dtype} and {imag.dtype}")
+        raise RuntimeError(
+            f"Expected both inputs to be Half, Float or Double tensors but got {real.dtype} and {imag.dtype}"
+        )
     out = np.empty(np.broadcast_shapes(real.shape, imag.shape), np.result_type(real.dtype, np.complex64))
     out.real, out.imag = real, imag
     return out

@@ -13,7 +13,7 @@ import numpy as np
 from ..errors import check_dim
 from .along import put_along
 from .analytic import branch, ordered
-from .reduce import count, dims_of, spread
+from .reduce import dims_of, spread
 from .table import Op, op
 
 
@@ -22,9 +22,6 @@ class Picked(NamedTuple):
 
     values: Any
     indices: Any
-
-    def __repr__(self) -> str:
-        return f"torch.return_types.max(\nvalues={self.values!r},\nindices={self.indices!r})"
 
 
 class Extremes(NamedTuple):
@@ -68,12 +65,15 @@ def _extreme(name: str, function: Callable[..., Any], argument: Callable[..., An
         return first / (x.real == decisions).sum(axis=dims, keepdims=bool(keepdim))
 
     forward.__name__, forward.__doc__ = name, doc
-    declared: Op = op(forward)
-    return declared.grad(x=share)
+    return op(forward).grad(x=share)
 
 
-amax = _extreme("amax", np.max, np.argmax, "The largest element over `dim` (all dims by default); ties share the gradient.")
-amin = _extreme("amin", np.min, np.argmin, "The smallest element over `dim` (all dims by default); ties share the gradient.")
+amax = _extreme(
+    "amax", np.max, np.argmax, "The largest element over `dim` (all dims by default); ties share the gradient."
+)
+amin = _extreme(
+    "amin", np.min, np.argmin, "The smallest element over `dim` (all dims by default); ties share the gradient."
+)
 
 
 @op(namespaces=(), n_outputs=2, nondiff_outputs=(1,), outputs=Picked, aux=True)
@@ -115,7 +115,9 @@ def _argument(name: str, choose: Callable[..., Any], doc: str) -> Op:
     def forward(x: Any, dim: Any = None, keepdim: Any = False) -> Any:
         if dim is None:
             if x.size == 0:
-                raise IndexError(f"{name}(): Expected reduction dim to be specified for input.numel() == 0. Specify the reduction dim with the 'dim' argument.")
+                raise IndexError(
+                    f"{name}(): Expected reduction dim to be specified for input.numel() == 0. Specify the reduction dim with the 'dim' argument."
+                )
             index = np.asarray(choose(ordered(x, name)), np.int64)
             return index.reshape((1,) * x.ndim) if keepdim else index
         d = check_dim(dim, x.ndim)
@@ -125,11 +127,19 @@ def _argument(name: str, choose: Callable[..., Any], doc: str) -> Op:
         return np.asarray(choose(ordered(x, name), axis=d, keepdims=bool(keepdim)), np.int64)
 
     forward.__name__, forward.__doc__ = name, doc
-    return op(forward, numpy=choose)  # type: ignore[no-any-return]
+    return op(numpy=choose)(forward)
 
 
-argmax = _argument("argmax", np.argmax, "The index of the largest element, the first of equals; over the flattened tensor if `dim` is None.")
-argmin = _argument("argmin", np.argmin, "The index of the smallest element, the first of equals; over the flattened tensor if `dim` is None.")
+argmax = _argument(
+    "argmax",
+    np.argmax,
+    "The index of the largest element, the first of equals; over the flattened tensor if `dim` is None.",
+)
+argmin = _argument(
+    "argmin",
+    np.argmin,
+    "The index of the smallest element, the first of equals; over the flattened tensor if `dim` is None.",
+)
 
 
 # -- the middle ---------------------------------------------------------------------------------------------------------
@@ -141,7 +151,9 @@ def _choose_kth(rank: Callable[[int, Any], Any]) -> Callable[..., Any]:
     def choose(x: Any, axis: int) -> Any:
         order = np.argsort(x, axis=axis, kind="stable")
         nans = np.isnan(x).sum(axis=axis, keepdims=True) if x.dtype.kind == "f" else np.zeros(1, np.int64)
-        position = np.broadcast_to(rank(x.shape[axis], nans), tuple(1 if i == axis else n for i, n in enumerate(x.shape)))
+        position = np.broadcast_to(
+            rank(x.shape[axis], nans), tuple(1 if i == axis else n for i, n in enumerate(x.shape))
+        )
         return np.squeeze(np.take_along_axis(order, position, axis), axis)
 
     return choose
@@ -169,13 +181,17 @@ def _middle(name: str, rank: Callable[[int, Any], Any], doc: str) -> tuple[Op, O
 
     along.__name__, along.__doc__ = name + "_along", doc + " Along one dim, with its index."
     over_all.__name__, over_all.__doc__ = name + "_all", doc + " Over all elements; ties share the gradient."
-    first: Op = op(along, namespaces=(), n_outputs=2, nondiff_outputs=(1,), outputs=Picked, aux=True)
-    second: Op = op(over_all, namespaces=())
+    first = op(namespaces=(), n_outputs=2, nondiff_outputs=(1,), outputs=Picked, aux=True)(along)
+    second = op(namespaces=())(over_all)
     return first.grad(x=picked_grad), second.grad(x=lambda g, x, out: share(g, x, out, None, False))
 
 
-median_along, median_all = _middle("median", _lower_median, "The lower of the two middle elements; NaN if there is one.")
-nanmedian_along, nanmedian_all = _middle("nanmedian", _lower_nanmedian, "The lower of the two middle elements, NaNs left out.")
+median_along, median_all = _middle(
+    "median", _lower_median, "The lower of the two middle elements; NaN if there is one."
+)
+nanmedian_along, nanmedian_all = _middle(
+    "nanmedian", _lower_nanmedian, "The lower of the two middle elements, NaNs left out."
+)
 
 
 @op(n_outputs=2, nondiff_outputs=(1,), outputs=Picked, aux=True)
@@ -209,4 +225,3 @@ def _most_frequent(x: Any, axis: int) -> Any:
 
 
 mode.grad(x=picked_grad)
-_ = count

@@ -28,12 +28,18 @@ def matmul(x: Any, y: Any) -> Any:
     k = y.shape[-2] if y.ndim > 1 else y.shape[0]
     if x.shape[-1] != k:
         if x.ndim == 1 and y.ndim == 1:
-            raise RuntimeError(f"inconsistent tensor size, expected tensor [{x.shape[0]}] and src [{k}] to have the same number of elements, but got {x.shape[0]} and {k} elements respectively")
+            raise RuntimeError(
+                f"inconsistent tensor size, expected tensor [{x.shape[0]}] and src [{k}] to have the same number of elements, but got {x.shape[0]} and {k} elements respectively"
+            )
         if x.ndim <= 2 and y.ndim <= 2:
             if x.ndim == 2 and y.ndim == 1:
-                raise RuntimeError(f"size mismatch, got input ({x.shape[0]}), mat ({x.shape[0]}x{x.shape[1]}), vec ({k})")
+                raise RuntimeError(
+                    f"size mismatch, got input ({x.shape[0]}), mat ({x.shape[0]}x{x.shape[1]}), vec ({k})"
+                )
             raise RuntimeError(f"mat1 and mat2 shapes cannot be multiplied ({_by(x)} and {_by(y)})")
-        raise RuntimeError(f"Expected size for first two dimensions of batch2 tensor to be: [{x.shape[0]}, {x.shape[-1]}] but got: [{y.shape[0]}, {k}].")
+        raise RuntimeError(
+            f"Expected size for first two dimensions of batch2 tensor to be: [{x.shape[0]}, {x.shape[-1]}] but got: [{y.shape[0]}, {k}]."
+        )
     return np.matmul(x, y)
 
 

@@ -36,7 +36,9 @@ def sum(x: Any, dim: Any = None, keepdim: Any = False, dtype: Any = None) -> Any
     if dtype is not None:
         x = x.astype(to_numpy_dtype(dtype))
     target = np.int64 if x.dtype.kind in "bui" and dtype is None else x.dtype
-    return np.sum(x, axis=dims_of(dim, x.ndim), keepdims=bool(keepdim), dtype=_accumulator(x) or target).astype(target, copy=False)
+    return np.sum(x, axis=dims_of(dim, x.ndim), keepdims=bool(keepdim), dtype=_accumulator(x) or target).astype(
+        target, copy=False
+    )
 
 
 sum.grad(x=lambda g, x_shape, dim, keepdim: spread(g, x_shape, dim, keepdim))
@@ -50,7 +52,9 @@ def mean(x: Any, dim: Any = None, keepdim: Any = False, dtype: Any = None) -> An
     if dtype is not None:
         x = x.astype(to_numpy_dtype(dtype))
     if x.dtype.kind in "bui":
-        raise RuntimeError(f"mean(): could not infer output dtype. Input dtype must be either a floating point or complex dtype. Got: {from_numpy_dtype(x.dtype).name}")
+        raise RuntimeError(
+            f"mean(): could not infer output dtype. Input dtype must be either a floating point or complex dtype. Got: {from_numpy_dtype(x.dtype).name}"
+        )
     dims = dims_of(dim, x.ndim)
     total = np.sum(x, axis=dims, keepdims=bool(keepdim), dtype=np.float64 if x.dtype.kind == "f" else None)
     return (total / np.float64(count(x.shape, dims))).astype(x.dtype)
@@ -64,7 +68,11 @@ def count(shape: Any, dims: Any) -> int:
     return n
 
 
-mean.grad(x=lambda g, x_shape, dim, keepdim: spread(g / max(count(x_shape, dims_of(dim, len(x_shape))), 1), x_shape, dim, keepdim))
+mean.grad(
+    x=lambda g, x_shape, dim, keepdim: spread(
+        g / max(count(x_shape, dims_of(dim, len(x_shape))), 1), x_shape, dim, keepdim
+    )
+)
 
 
 # -- products -----------------------------------------------------------------------------------------------------------
@@ -86,7 +94,9 @@ def _prod_grad(g: Any, x: Any, dim: Any, keepdim: Any) -> Any:
     kept = tuple(i for i in range(x.ndim) if i not in dims)
     shape = tuple(x.shape)
     moved = np.transpose(x, (*kept, *dims)).reshape((*(shape[i] for i in kept), count(shape, dims)))
-    others = np.transpose(product_of_others(moved).reshape(tuple(shape[i] for i in (*kept, *dims))), inverse_order((*kept, *dims)))
+    others = np.transpose(
+        product_of_others(moved).reshape(tuple(shape[i] for i in (*kept, *dims))), inverse_order((*kept, *dims))
+    )
     return spread(g, shape, dim, keepdim) * conj(others)
 
 
@@ -173,7 +183,9 @@ def vector_norm(x: Any, ord: Any = 2, dim: Any = None, keepdim: Any = False) -> 
     modulus = np.where(x.real < 0, -x, x) if state.on and x.dtype.kind == "c" else np.abs(x)
     dtype = modulus.dtype
     if count(x.shape, dims) == 0 and (ord < 0 or ord == np.inf):
-        raise RuntimeError(f"linalg.vector_norm cannot compute the {ord} norm on an empty tensor because the operation does not have an identity")
+        raise RuntimeError(
+            f"linalg.vector_norm cannot compute the {ord} norm on an empty tensor because the operation does not have an identity"
+        )
     wide = modulus if dtype.itemsize >= 8 else modulus.astype(np.float64)
     if ord == np.inf:
         return modulus.max(axis=dims, keepdims=keep)
@@ -225,10 +237,18 @@ def logsumexp(x: Any, dim: Any, keepdim: Any = False) -> Any:
     largest = np.max(decisive(x), axis=dims, keepdims=True)
     largest = np.where(np.isfinite(largest), largest, 0).astype(largest.dtype)
     total = np.log(np.sum(np.exp(x - largest), axis=dims, keepdims=True)) + largest
-    return total.astype(x.dtype, copy=False) if keep else total.reshape(tuple(n for i, n in enumerate(x.shape) if i not in dims)).astype(x.dtype, copy=False)
+    return (
+        total.astype(x.dtype, copy=False)
+        if keep
+        else total.reshape(tuple(n for i, n in enumerate(x.shape) if i not in dims)).astype(x.dtype, copy=False)
+    )
 
 
-logsumexp.grad(x=lambda g, x, out, dim, keepdim: spread(g, tuple(x.shape), dim, keepdim) * conj(np.exp(x - spread(out, tuple(x.shape), dim, keepdim))))
+logsumexp.grad(
+    x=lambda g, x, out, dim, keepdim: (
+        spread(g, tuple(x.shape), dim, keepdim) * conj(np.exp(x - spread(out, tuple(x.shape), dim, keepdim)))
+    )
+)
 
 
 # -- counting, all and any ----------------------------------------------------------------------------------------------

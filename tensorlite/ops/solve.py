@@ -31,7 +31,9 @@ def square(x: Any, name: str) -> None:
     if x.ndim < 2:
         raise RuntimeError(f"linalg.{name}: The input tensor A must have at least 2 dimensions.")
     if x.shape[-1] != x.shape[-2]:
-        raise RuntimeError(f"linalg.{name}: A must be batches of square matrices, but they are {x.shape[-2]} by {x.shape[-1]} matrices")
+        raise RuntimeError(
+            f"linalg.{name}: A must be batches of square matrices, but they are {x.shape[-2]} by {x.shape[-1]} matrices"
+        )
     floating(x, name)
 
 
@@ -54,7 +56,9 @@ def inv(x: Any) -> Any:
     try:
         return np.linalg.inv(x)
     except np.linalg.LinAlgError:
-        raise RuntimeError("linalg.inv: The diagonal element is zero, the inversion could not be completed because the input matrix is singular.") from None
+        raise RuntimeError(
+            "linalg.inv: The diagonal element is zero, the inversion could not be completed because the input matrix is singular."
+        ) from None
 
 
 inv.grad(x=lambda g, out: -(adjoint(out) @ g @ adjoint(out)))
@@ -122,9 +126,13 @@ def solve(a: Any, b: Any) -> Any:
     """X with A X = B, for matrices (…, n, n) and (…, n, k)."""
     square(a, "solve")
     if a.shape[-1] != b.shape[-2]:
-        raise RuntimeError(f"linalg.solve: Incompatible shapes of A and B for the equation AX = B ({a.shape[-2]}x{a.shape[-1]} and {b.shape[-2]}x{b.shape[-1]})")
+        raise RuntimeError(
+            f"linalg.solve: Incompatible shapes of A and B for the equation AX = B ({a.shape[-2]}x{a.shape[-1]} and {b.shape[-2]}x{b.shape[-1]})"
+        )
     if a.dtype != b.dtype:
-        raise RuntimeError(f"linalg.solve: Expected A and B to have the same dtype, but found A of type {a.dtype} and B of type {b.dtype} instead")
+        raise RuntimeError(
+            f"linalg.solve: Expected A and B to have the same dtype, but found A of type {a.dtype} and B of type {b.dtype} instead"
+        )
     try:
         return np.linalg.solve(a, b)
     except np.linalg.LinAlgError:
@@ -139,7 +147,9 @@ def solve_triangular(a: Any, b: Any, upper: Any, unitriangular: Any = False) -> 
     """X with A X = B, of A only the upper or lower triangle (with a diagonal of ones if `unitriangular`)."""
     square(a, "solve_triangular")
     if a.shape[-1] != b.shape[-2]:
-        raise RuntimeError(f"linalg.solve_triangular: Incompatible shapes of A and B for the equation AX = B ({a.shape[-2]}x{a.shape[-1]} and {b.shape[-2]}x{b.shape[-1]})")
+        raise RuntimeError(
+            f"linalg.solve_triangular: Incompatible shapes of A and B for the equation AX = B ({a.shape[-2]}x{a.shape[-1]} and {b.shape[-2]}x{b.shape[-1]})"
+        )
     t = np.triu(a) if upper else np.tril(a)
     if unitriangular:
         t = t * (1 - np.eye(a.shape[-1], dtype=t.dtype)) + np.eye(a.shape[-1], dtype=t.dtype)
@@ -153,7 +163,9 @@ def _triangle(x: Any, upper: Any, unitriangular: Any) -> Any:
 
 
 solve_triangular.grad(
-    a=lambda g, a, out, upper, unitriangular: -_triangle(solve_triangular(adjoint(a), g, not upper, unitriangular) @ adjoint(out), upper, unitriangular),
+    a=lambda g, a, out, upper, unitriangular: (
+        -_triangle(solve_triangular(adjoint(a), g, not upper, unitriangular) @ adjoint(out), upper, unitriangular)
+    ),
     b=lambda g, a, upper, unitriangular: solve_triangular(adjoint(a), g, not upper, unitriangular),
 )
 
@@ -188,7 +200,11 @@ def pinv(x: Any, rtol: Any = None, atol: Any = None, hermitian: Any = False) -> 
     if hermitian:
         w, v = np.linalg.eigh(x)
         size = np.abs(w)
-        return v * np.divide(1, w, out=np.zeros_like(w), where=size > cutoff(size, x, rtol, atol)[..., None])[..., None, :] @ adjoint(v)
+        return (
+            v
+            * np.divide(1, w, out=np.zeros_like(w), where=size > cutoff(size, x, rtol, atol)[..., None])[..., None, :]
+            @ adjoint(v)
+        )
     u, s, vh = np.linalg.svd(x, full_matrices=False)
     keep = s > cutoff(s, x, rtol, atol)[..., None]
     inverse = np.divide(1, s, out=np.zeros_like(s), where=keep)

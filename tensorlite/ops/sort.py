@@ -72,7 +72,7 @@ def _first_k(x: Any, k: int, d: int, largest: bool) -> Any:
         return order_of(x, d, largest).take(np.arange(k), axis=d)
     # Of a long row only those are sorted that reach the k-th value; scanning them in order keeps the first of equals first.
     rows = np.moveaxis(x, d, -1)
-    keyed = np.where(np.isnan(rows), np.inf, rows) if largest else np.where(np.isnan(rows), np.inf, rows)
+    keyed = np.where(np.isnan(rows), np.inf, rows)
     keyed = -keyed if largest else keyed
     bound = np.partition(keyed, k - 1, axis=-1)[..., k - 1 : k]
     flat_keys, flat_rows = keyed.reshape(-1, n), rows.reshape(-1, n)
@@ -90,15 +90,19 @@ topk.grad(x=_sorted_grad)
 
 
 @op()
-def searchsorted(sorted_sequence: Any, values: Any, out_int32: Any = False, right: Any = False, side: Any = None, sorter: Any = None) -> Any:
+def searchsorted(
+    sorted_sequence: Any, values: Any, out_int32: Any = False, right: Any = False, side: Any = None, sorter: Any = None
+) -> Any:
     """For each value the index at which it goes into the sorted last dim of `sorted_sequence`; after equals if `right`."""
     if side is not None and side not in ("left", "right"):
         raise RuntimeError(f"torch.searchsorted(): side can only be 'left' or 'right' but got {side}")
     if side == "left" and right:
-        raise RuntimeError("torch.searchsorted(): side and right can't be set to opposites, got side of left while right was True")
+        raise RuntimeError(
+            "torch.searchsorted(): side and right can't be set to opposites, got side of left while right was True"
+        )
     values = np.asarray(values)
     rows = sorted_sequence if sorter is None else np.take_along_axis(sorted_sequence, sorter, -1)
-    where = "right" if right or side == "right" else "left"
+    where: Any = "right" if right or side == "right" else "left"
     dtype = np.int32 if out_int32 else np.int64
     if rows.ndim == 1:
         return np.asarray(np.searchsorted(rows, values, where)).astype(dtype)
@@ -133,7 +137,9 @@ def isin(elements: Any, test_elements: Any, assume_unique: Any = False, invert: 
 @op(namespaces=(), n_outputs=3, nondiff_outputs=(0, 1, 2))
 def unique_values(x: Any, dim: Any = None) -> Any:
     """(values, inverse, counts): the distinct elements in order, or the distinct slices along `dim`."""
-    values, inverse, counts = np.unique(x, return_inverse=True, return_counts=True, axis=None if dim is None else check_dim(dim, x.ndim))
+    values, inverse, counts = np.unique(
+        x, return_inverse=True, return_counts=True, axis=None if dim is None else check_dim(dim, x.ndim)
+    )
     return values, inverse.reshape(x.shape if dim is None else -1), counts
 
 
@@ -164,7 +170,11 @@ def bincount(x: Any, weights: Any = None, minlength: Any = 0) -> Any:
     if weights is not None and weights.shape != x.shape:
         raise RuntimeError("weights should be 1-d and have the same length as input")
     counted = np.bincount(x, weights, minlength)
-    return counted.astype(np.int64) if weights is None else counted.astype(weights.dtype if weights.dtype == np.float32 else np.float64)
+    return (
+        counted.astype(np.int64)
+        if weights is None
+        else counted.astype(weights.dtype if weights.dtype == np.float32 else np.float64)
+    )
 
 
 @op()

@@ -10,7 +10,7 @@ import numpy as np
 from . import special_functions as f
 from .analytic import conj, lift, state
 from .analytic import real as decisive
-from .table import elementwise, op
+from .table import Op, elementwise, op
 
 _2_SQRT_PI = 2 / math.sqrt(math.pi)
 _INV_SQRT_2PI = 1 / math.sqrt(2 * math.pi)
@@ -24,28 +24,32 @@ def _normal_density(x: Any) -> Any:
     return _INV_SQRT_2PI * np.exp(-0.5 * x * x)
 
 
+def _trigamma(x: Any) -> Any:
+    return polygamma(x, 1)
+
+
 # fmt: off
 # -- error function ----------------------------------------------------------------------------------------------------
-erf     = elementwise("erf", lift(f.erf, _gaussian), "Error function.", inplace=True, x=lambda g, x: g * _gaussian(x))
-erfc    = elementwise("erfc", lift(f.erfc, lambda x: -_gaussian(x)), "`1 - erf(x)`, exact for large x.", inplace=True, x=lambda g, x: -g * _gaussian(x))
-erfcx   = elementwise("erfcx", lift(f.erfcx, lambda x: 2 * x * f.erfcx(x) - _2_SQRT_PI), "`exp(x²) erfc(x)`.", namespaces=(), x=lambda g, x, out: g * (2 * x * out - _2_SQRT_PI))
-erfinv  = elementwise("erfinv", lift(f.erfinv, lambda x: np.exp(f.erfinv(x) ** 2) / _2_SQRT_PI), "Inverse of the error function.", quiet=True, inplace=True, x=lambda g, out: g * np.exp(out * out) / _2_SQRT_PI)
-ndtr    = elementwise("ndtr", lift(f.ndtr, _normal_density), "Standard normal distribution function.", namespaces=(), x=lambda g, x: g * _normal_density(x))
-ndtri   = elementwise("ndtri", lift(f.ndtri, lambda x: 1 / _normal_density(f.ndtri(x))), "Inverse of `ndtr`.", quiet=True, namespaces=(), x=lambda g, out: g / _normal_density(out))
-log_ndtr = elementwise("log_ndtr", lift(f.log_ndtr, lambda x: np.exp(-0.5 * x * x - f.log_ndtr(x)) * _INV_SQRT_2PI), "Logarithm of `ndtr`, accurate in the left tail.", namespaces=(), x=lambda g, x: g * (math.sqrt(2 / math.pi) / erfcx(x * -math.sqrt(0.5))))
+erf: Op = elementwise("erf", lift(f.erf, _gaussian), "Error function.", inplace=True, x=lambda g, x: g * _gaussian(x))
+erfc: Op = elementwise("erfc", lift(f.erfc, lambda x: -_gaussian(x)), "`1 - erf(x)`, exact for large x.", inplace=True, x=lambda g, x: -g * _gaussian(x))
+erfcx: Op = elementwise("erfcx", lift(f.erfcx, lambda x: 2 * x * f.erfcx(x) - _2_SQRT_PI), "`exp(x²) erfc(x)`.", namespaces=(), x=lambda g, x, out: g * (2 * x * out - _2_SQRT_PI))
+erfinv: Op = elementwise("erfinv", lift(f.erfinv, lambda x: np.exp(f.erfinv(x) ** 2) / _2_SQRT_PI), "Inverse of the error function.", quiet=True, inplace=True, x=lambda g, out: g * np.exp(out * out) / _2_SQRT_PI)
+ndtr: Op = elementwise("ndtr", lift(f.ndtr, _normal_density), "Standard normal distribution function.", namespaces=(), x=lambda g, x: g * _normal_density(x))
+ndtri: Op = elementwise("ndtri", lift(f.ndtri, lambda x: 1 / _normal_density(f.ndtri(x))), "Inverse of `ndtr`.", quiet=True, namespaces=(), x=lambda g, out: g / _normal_density(out))
+log_ndtr: Op = elementwise("log_ndtr", lift(f.log_ndtr, lambda x: np.exp(-0.5 * x * x - f.log_ndtr(x)) * _INV_SQRT_2PI), "Logarithm of `ndtr`, accurate in the left tail.", namespaces=(), x=lambda g, x: g * (math.sqrt(2 / math.pi) / erfcx(x * -math.sqrt(0.5))))
 
 # -- gamma function ----------------------------------------------------------------------------------------------------
-lgamma  = elementwise("lgamma", lift(f.lgamma, f.digamma), "Logarithm of |Γ(x)|.", inplace=True, x=lambda g, x: g * digamma(x))
-digamma = elementwise("digamma", lift(f.digamma, lambda x: f.polygamma(1, x)), "Derivative of `lgamma`.", inplace=True, x=lambda g, x: g * polygamma(x, 1))
+lgamma: Op = elementwise("lgamma", lift(f.lgamma, f.digamma), "Logarithm of |Γ(x)|.", inplace=True, x=lambda g, x: g * digamma(x))
+digamma: Op = elementwise("digamma", lift(f.digamma, lambda x: f.polygamma(1, x)), "Derivative of `lgamma`.", inplace=True, x=lambda g, x: g * _trigamma(x))
 
 # -- Bessel functions --------------------------------------------------------------------------------------------------
-i0      = elementwise("i0", lift(f.i0, f.i1), "Modified Bessel function of order 0.", inplace=True, numpy=np.i0, x=lambda g, x: g * i1(x))
-i0e     = elementwise("i0e", lift(f.i0e, lambda x: f.i1e(x) - np.sign(x) * f.i0e(x)), "`exp(-|x|) i0(x)`.", namespaces=(), x=lambda g, x, out: g * (i1e(x) - np.sign(x) * out))
-i1      = elementwise("i1", lift(f.i1, lambda x: f.i0(x) - _over(f.i1(x), x)), "Modified Bessel function of order 1.", namespaces=(), x=lambda g, x, out: g * (i0(x) - _over(out, x)))
-i1e     = elementwise("i1e", lift(f.i1e, lambda x: f.i0e(x) - np.sign(x) * f.i1e(x) - _over(f.i1e(x), x)), "`exp(-|x|) i1(x)`.", namespaces=(), x=lambda g, x, out: g * (i0e(x) - np.sign(x) * out - _over(out, x)))
-bessel_j0 = elementwise("bessel_j0", f.bessel_j0, "Bessel function of the first kind of order 0.", namespaces=(), x=lambda g, x: -g * bessel_j1(x))
-bessel_j1 = elementwise("bessel_j1", f.bessel_j1, "Bessel function of the first kind of order 1.", namespaces=(), x=lambda g, x, out: g * (bessel_j0(x) - _over(out, x)))
-spherical_bessel_j0 = elementwise("spherical_bessel_j0", f.spherical_bessel_j0, "`sin(x) / x`.", namespaces=(), x=lambda g, x, out: g * np.where(x == 0, 0, (np.cos(x) - out) / np.where(x == 0, 1, x)))
+i0: Op = elementwise("i0", lift(f.i0, f.i1), "Modified Bessel function of order 0.", inplace=True, numpy=np.i0, x=lambda g, x: g * i1(x))
+i0e: Op = elementwise("i0e", lift(f.i0e, lambda x: f.i1e(x) - np.sign(x) * f.i0e(x)), "`exp(-|x|) i0(x)`.", namespaces=(), x=lambda g, x, out: g * (i1e(x) - np.sign(x) * out))
+i1: Op = elementwise("i1", lift(f.i1, lambda x: f.i0(x) - _over(f.i1(x), x)), "Modified Bessel function of order 1.", namespaces=(), x=lambda g, x, out: g * (i0(x) - _over(out, x)))
+i1e: Op = elementwise("i1e", lift(f.i1e, lambda x: f.i0e(x) - np.sign(x) * f.i1e(x) - _over(f.i1e(x), x)), "`exp(-|x|) i1(x)`.", namespaces=(), x=lambda g, x, out: g * (i0e(x) - np.sign(x) * out - _over(out, x)))
+bessel_j0: Op = elementwise("bessel_j0", f.bessel_j0, "Bessel function of the first kind of order 0.", namespaces=(), x=lambda g, x: -g * bessel_j1(x))
+bessel_j1: Op = elementwise("bessel_j1", f.bessel_j1, "Bessel function of the first kind of order 1.", namespaces=(), x=lambda g, x, out: g * (bessel_j0(x) - _over(out, x)))
+spherical_bessel_j0: Op = elementwise("spherical_bessel_j0", f.spherical_bessel_j0, "`sin(x) / x`.", namespaces=(), x=lambda g, x, out: g * np.where(x == 0, 0, (np.cos(x) - out) / np.where(x == 0, 1, x)))
 # fmt: on
 
 

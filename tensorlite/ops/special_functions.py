@@ -84,7 +84,9 @@ def _erfc_inverse_tail(q: Any) -> Any:
     q = np.clip(q, 5e-324, 1.0)
     log_q = np.log(q)
     t = np.sqrt(np.maximum(-log_q, 0))
-    x = np.where(q > 0.3, (1 - q) * (_SQRT_PI / 2), np.sqrt(np.maximum(t * t - np.log(np.maximum(t, 1) * _SQRT_PI), 0.04)))
+    x = np.where(
+        q > 0.3, (1 - q) * (_SQRT_PI / 2), np.sqrt(np.maximum(t * t - np.log(np.maximum(t, 1) * _SQRT_PI), 0.04))
+    )
     for _ in range(7):
         scaled = _erfcx(x)
         x = np.maximum(x + (np.log(scaled) - x * x - log_q) * scaled * (_SQRT_PI / 2), 0)
@@ -127,7 +129,9 @@ def ndtri(p: Any) -> Any:
     """The inverse of Φ."""
     tail = np.minimum(p, 1 - p)
     legal = (tail > 0) & (tail < 1)
-    x = math.sqrt(2) * np.where(np.abs(p - 0.5) < 0.25, _erfinv(np.abs(2 * p - 1)), _erfc_inverse_tail(np.where(legal, 2 * tail, 1.0)))
+    x = math.sqrt(2) * np.where(
+        np.abs(p - 0.5) < 0.25, _erfinv(np.abs(2 * p - 1)), _erfc_inverse_tail(np.where(legal, 2 * tail, 1.0))
+    )
     return np.where(legal, np.copysign(x, p - 0.5), np.where(p == 0, -np.inf, np.where(p == 1, np.inf, np.nan)))
 
 
@@ -166,7 +170,12 @@ def _lgamma_positive(x: Any) -> Any:
         product = np.where(small, product * shifted, product)
         shifted = np.where(small, shifted + 1, shifted)
     inverse = 1 / shifted
-    stirling = (shifted - 0.5) * np.log(shifted) - shifted + 0.5 * math.log(2 * math.pi) + inverse * _series(_STIRLING, inverse * inverse)
+    stirling = (
+        (shifted - 0.5) * np.log(shifted)
+        - shifted
+        + 0.5 * math.log(2 * math.pi)
+        + inverse * _series(_STIRLING, inverse * inverse)
+    )
     return np.where(near, taylor, np.where(np.isinf(x), x, stirling - np.log(product)))
 
 
@@ -197,13 +206,24 @@ def _digamma(x: Any) -> Any:
     fraction = x - np.round(x)
     value = np.where(reflect, value - math.pi / np.tan(math.pi * fraction), value)
     whole = reflect & (x == np.floor(x))
-    return np.where(np.isposinf(x), x, np.where(x == 0, np.copysign(np.inf, -x), np.where(whole | np.isneginf(x), np.nan, value)))
+    return np.where(
+        np.isposinf(x), x, np.where(x == 0, np.copysign(np.inf, -x), np.where(whole | np.isneginf(x), np.nan, value))
+    )
 
 
 digamma = in_float64(_digamma)
 
 # B₂ₖ/(2k)!, for the Euler–Maclaurin tail of the Hurwitz zeta function (A&S 23.2.5)
-_EULER_MACLAURIN = (1 / 12, -1 / 720, 1 / 30240, -1 / 1209600, 1 / 47900160, -691 / 1307674368000, 1 / 74724249600, -3617 / 10670622842880000)
+_EULER_MACLAURIN = (
+    1 / 12,
+    -1 / 720,
+    1 / 30240,
+    -1 / 1209600,
+    1 / 47900160,
+    -691 / 1307674368000,
+    1 / 74724249600,
+    -3617 / 10670622842880000,
+)
 
 
 def _zeta(s: Any, q: Any) -> Any:

@@ -21,7 +21,9 @@ Exports = dict[str, tuple[Callable[..., Any], bool]]
 _RENAMED = {"axis": "dim", "keepdims": "keepdim", "self": "input"}
 
 
-def composed(exports: Exports, name: str | None = None, method: bool = True) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+def composed(
+    exports: Exports, name: str | None = None, method: bool = True
+) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Enter a function into `exports`."""
 
     def enter(function: Callable[..., Any]) -> Callable[..., Any]:

@@ -23,7 +23,9 @@ def parse(equation: str, ndims: Sequence[int]) -> tuple[list[Labels], Labels]:
     left, arrow, right = compact.partition("->")
     terms = left.split(",")
     if len(terms) != len(ndims):
-        raise RuntimeError(f"einsum(): the number of operands in the equation ({len(terms)}) and given ({len(ndims)}) differ")
+        raise RuntimeError(
+            f"einsum(): the number of operands in the equation ({len(terms)}) and given ({len(ndims)}) differ"
+        )
     return _resolve([_tokens(t) for t in terms], _tokens(right) if arrow else None, ndims)
 
 
@@ -38,7 +40,9 @@ def _tokens(term: str) -> list[Any]:
             tokens.append(term[i])
             i += 1
         else:
-            raise RuntimeError(f"einsum(): invalid subscript given at index {i} in the equation string, subscripts must be in [a-zA-Z]")
+            raise RuntimeError(
+                f"einsum(): invalid subscript given at index {i} in the equation string, subscripts must be in [a-zA-Z]"
+            )
     return tokens
 
 
@@ -61,7 +65,12 @@ def _resolve(terms: list[list[Any]], result: list[Any] | None, ndims: Sequence[i
         for labels in operands:
             for label in labels:
                 counts[label] = counts.get(label, 0) + 1
-        named_once = sorted((x for x in counts if not isinstance(x, int) or x >= 0) if not _numeric(counts) else (x for x in counts if x >= 0), key=_order)
+        named_once = sorted(
+            (x for x in counts if not isinstance(x, int) or x >= 0)
+            if not _numeric(counts)
+            else (x for x in counts if x >= 0),
+            key=_order,
+        )
         return operands, (*range(-widest, 0), *(x for x in named_once if counts[x] == 1))
     output = tuple(x for t in result for x in (range(-widest, 0) if t == _DOTS else (t,)))
     known = {x for labels in operands for x in labels}
@@ -69,7 +78,9 @@ def _resolve(terms: list[list[Any]], result: list[Any] | None, ndims: Sequence[i
         if output.count(x) > 1:
             raise RuntimeError(f"einsum(): output subscript {_name(x)} appears more than once in the output")
         if x not in known:
-            raise RuntimeError(f"einsum(): output subscript {_name(x)} does not appear in the equation for any input operand")
+            raise RuntimeError(
+                f"einsum(): output subscript {_name(x)} does not appear in the equation for any input operand"
+            )
     return operands, output
 
 
@@ -99,13 +110,19 @@ def einsum(equation: Any, *operands: Any) -> Any:
         output = given.pop() if len(given) % 2 else None
         tensors = given[::2]
         sublists = [[_DOTS if x is Ellipsis else int(x) for x in s] for s in given[1::2]]
-        labels, result = _resolve(sublists, None if output is None else [_DOTS if x is Ellipsis else int(x) for x in output], [t.ndim for t in tensors])
+        labels, result = _resolve(
+            sublists,
+            None if output is None else [_DOTS if x is Ellipsis else int(x) for x in output],
+            [t.ndim for t in tensors],
+        )
     sizes: dict[Any, int] = {}
     for i, (t, names) in enumerate(zip(tensors, labels, strict=True)):
         for x, n in zip(names, t.shape, strict=True):
             if sizes.setdefault(x, n) != n:
                 if 1 not in (sizes[x], n):
-                    raise RuntimeError(f"einsum(): subscript {_name(x)} has size {n} for operand {i} which does not broadcast with previously seen size {sizes[x]}")
+                    raise RuntimeError(
+                        f"einsum(): subscript {_name(x)} has size {n} for operand {i} which does not broadcast with previously seen size {sizes[x]}"
+                    )
                 sizes[x] = max(sizes[x], n) if 0 not in (sizes[x], n) else 0
     work = [_diagonal(t, names) for t, names in zip(tensors, labels, strict=True)]
     while len(work) > 1:
@@ -128,7 +145,9 @@ def _diagonal(x: Any, labels: Labels) -> tuple[Any, Labels]:
             i = labels.index(label)
             j = labels.index(label, i + 1)
             if x.shape[i] != x.shape[j]:
-                raise RuntimeError(f"einsum(): subscript {_name(label)} is repeated for one operand but the sizes don't match, {x.shape[j]} != {x.shape[i]}")
+                raise RuntimeError(
+                    f"einsum(): subscript {_name(label)} is repeated for one operand but the sizes don't match, {x.shape[j]} != {x.shape[i]}"
+                )
             x = apply(shape.diagonal, (x, 0, i, j))
             labels = (*(n for k, n in enumerate(labels) if k not in (i, j)), label)
     return x, labels
@@ -148,8 +167,8 @@ def _cheapest(work: list[tuple[Any, Labels]], result: Labels, sizes: dict[Any, i
 def _contract(first: tuple[Any, Labels], second: tuple[Any, Labels], needed: set[Any]) -> tuple[Any, Labels]:
     """Two operands as one batched matrix product: shared and needed indices are the batch, shared and unneeded ones are summed over."""
     (x, xs), (y, ys) = first, second
-    x, xs = _sum_out(x, xs, needed | {n for n in ys})
-    y, ys = _sum_out(y, ys, needed | {n for n in xs})
+    x, xs = _sum_out(x, xs, needed | set(ys))
+    y, ys = _sum_out(y, ys, needed | set(xs))
     # an index of size 1 on one side broadcasts: sum the other side over it, or let the batch broadcast it
     for label in [n for n in xs if n in ys]:
         i, j = xs.index(label), ys.index(label)
@@ -158,8 +177,8 @@ def _contract(first: tuple[Any, Labels], second: tuple[Any, Labels], needed: set
                 x, xs = apply(reduce.sum, (x, i)), tuple(n for n in xs if n != label)
             else:
                 y, ys = apply(reduce.sum, (y, j)), tuple(n for n in ys if n != label)
-    x, xs = _sum_out(x, xs, needed | {n for n in ys})
-    y, ys = _sum_out(y, ys, needed | {n for n in xs})
+    x, xs = _sum_out(x, xs, needed | set(ys))
+    y, ys = _sum_out(y, ys, needed | set(xs))
     shared = [n for n in xs if n in ys]
     batch = [n for n in shared if n in needed]
     summed = [n for n in shared if n not in needed]
@@ -170,7 +189,9 @@ def _contract(first: tuple[Any, Labels], second: tuple[Any, Labels], needed: set
     target = tuple(sizes[n] for n in names)
     if not summed:  # a product, element by element
         x = _arranged(x, xs, [*batch, *rows]).reshape((*(sizes[n] for n in (*batch, *rows)), *([1] * len(columns))))
-        y = _arranged(y, ys, [*batch, *columns]).reshape((*(sizes[n] for n in batch), *([1] * len(rows)), *(sizes[n] for n in columns)))
+        y = _arranged(y, ys, [*batch, *columns]).reshape(
+            (*(sizes[n] for n in batch), *([1] * len(rows)), *(sizes[n] for n in columns))
+        )
         return x * y, names
     b, r, k, c = (math.prod(sizes[n] for n in group) for group in (batch, rows, summed, columns))
     lead = (b,) if batch else ()
@@ -182,4 +203,3 @@ def _contract(first: tuple[Any, Labels], second: tuple[Any, Labels], needed: set
 def _arranged(x: Any, labels: Labels, order: list[Any]) -> Any:
     dims = tuple(labels.index(n) for n in order)
     return x if dims == tuple(range(len(dims))) else apply(shape.permute, (x, dims))
-

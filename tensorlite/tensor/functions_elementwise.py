@@ -130,6 +130,29 @@ def is_conj(input: Tensor) -> bool:
     return False
 
 
+# -- operators ---------------------------------------------------------------------------------------------------------
+
+
+def _operator(op: Any, swap: bool, *rest: Any) -> Any:
+    def method(self: Tensor, other: Any) -> Any:
+        if not isinstance(other, Tensor | int | float | complex | np.ndarray | np.generic):
+            return NotImplemented
+        return apply(op, (other, self, *rest) if swap else (self, other, *rest))
+
+    return method
+
+
+def _inplace_operator(op: Any, *rest: Any) -> Any:
+    return lambda self, other: apply_inplace(op, self, (other, *rest))
+
+
+for _name, _op, _rest in (("mod", elementwise.remainder, ()), ("floordiv", basic.div, ("floor",))):
+    setattr(Tensor, f"__{_name}__", _operator(_op, False, *_rest))
+    setattr(Tensor, f"__r{_name}__", _operator(_op, True, *_rest))
+    setattr(Tensor, f"__i{_name}__", _inplace_operator(_op, *_rest))
+Tensor.__rdiv__ = _operator(basic.div, True)  # type: ignore[attr-defined]
+
+
 def _part(name: str) -> Any:
     def get(self: Tensor) -> Any:
         return self if name == "real" and self._data.dtype.kind != "c" else apply(getattr(elementwise, name), (self,))

@@ -83,7 +83,9 @@ def inner(input: Tensor, other: Tensor) -> Any:
     if input.ndim == 0 or other.ndim == 0:
         return input * other
     if input.shape[-1] != other.shape[-1]:
-        raise RuntimeError(f"inner() the last dimension must match on both input tensors but got shapes {list(input.shape)} and {list(other.shape)}")
+        raise RuntimeError(
+            f"inner() the last dimension must match on both input tensors but got shapes {list(input.shape)} and {list(other.shape)}"
+        )
     return tensordot(input, other, dims=([-1], [-1]))
 
 
@@ -108,13 +110,18 @@ def tensordot(a: Tensor, b: Tensor, dims: Any = 2) -> Any:
             raise RuntimeError(f"tensordot expects dims >= 0, but got dims={dims}")
         pairs = (tuple(range(a.ndim - dims, a.ndim)), tuple(range(dims)))
     else:
-        pairs = (tuple(dims[0]) if hasattr(dims[0], "__iter__") else (dims[0],), tuple(dims[1]) if hasattr(dims[1], "__iter__") else (dims[1],))
+        pairs = (
+            tuple(dims[0]) if hasattr(dims[0], "__iter__") else (dims[0],),
+            tuple(dims[1]) if hasattr(dims[1], "__iter__") else (dims[1],),
+        )
     if len(pairs[0]) != len(pairs[1]):
         raise RuntimeError("both dimension lists should have same length")
     da, db = check_dims(pairs[0], a.ndim), check_dims(pairs[1], b.ndim)
     for i, j in zip(da, db, strict=True):
         if a.shape[i] != b.shape[j] and 1 not in (a.shape[i], b.shape[j]):
-            raise RuntimeError(f"contracted dimensions need to match, but first has size {a.shape[i]} in dim {i} and second has size {b.shape[j]} in dim {j}")
+            raise RuntimeError(
+                f"contracted dimensions need to match, but first has size {a.shape[i]} in dim {i} and second has size {b.shape[j]} in dim {j}"
+            )
     for i, j in zip(da, db, strict=True):
         if a.shape[i] != b.shape[j]:
             a, b = (a, b.sum(j, True)) if a.shape[i] == 1 else (a.sum(i, True), b)
@@ -146,7 +153,9 @@ def _combine(input: Any, product: Any, beta: Any, alpha: Any) -> Any:
         return scaled.expand(np.broadcast_shapes(tuple(scaled.shape), tuple(input.shape)))
     out = (input if beta == 1 else input * beta) + scaled
     if out.shape != product.shape:
-        raise RuntimeError(f"The expanded size of the tensor ({list(product.shape)}) must match the existing size ({list(input.shape)})")
+        raise RuntimeError(
+            f"The expanded size of the tensor ({list(product.shape)}) must match the existing size ({list(input.shape)})"
+        )
     return out
 
 
@@ -253,7 +262,11 @@ def dist(input: Tensor, other: Tensor, p: Any = 2) -> Any:
 @_function
 def cdist(x1: Tensor, x2: Tensor, p: float = 2.0, compute_mode: Any = None) -> Any:
     """p-norm distances between the rows of (…, P, M) and of (…, R, M), as (…, P, R)."""
-    _expect("cdist", x1.ndim >= 2 and x2.ndim >= 2, f"X1 and X2 must have at least 2 dimensions, got {x1.ndim} and {x2.ndim}")
+    _expect(
+        "cdist",
+        x1.ndim >= 2 and x2.ndim >= 2,
+        f"X1 and X2 must have at least 2 dimensions, got {x1.ndim} and {x2.ndim}",
+    )
     if x1.shape[-1] != x2.shape[-1]:
         raise RuntimeError(f"X1 and X2 must have the same number of columns. X1: {x1.shape[-1]} X2: {x2.shape[-1]}")
     if p < 0:
@@ -279,7 +292,9 @@ def linalg_cross(input: Tensor, other: Tensor, dim: int = -1) -> Any:
         raise RuntimeError("linalg.cross: inputs must have the same number of dimensions.")
     d = check_dim(dim, input.ndim)
     if input.shape[d] != 3 or other.shape[d] != 3:
-        raise RuntimeError(f"linalg.cross: inputs dimension {d} must have length 3. Got {input.shape[d]} and {other.shape[d]}")
+        raise RuntimeError(
+            f"linalg.cross: inputs dimension {d} must have length 3. Got {input.shape[d]} and {other.shape[d]}"
+        )
 
     def turned(x: Any, by: int) -> Any:
         at = (slice(None),) * d
@@ -290,10 +305,11 @@ def linalg_cross(input: Tensor, other: Tensor, dim: int = -1) -> Any:
 
 # -- the older names of what `linalg` has ------------------------------------------------------------------------------
 
-for _name, _old in {
+_OLDER: dict[str, Any] = {
     "cholesky": matrix.torch_cholesky, "cholesky_inverse": matrix.cholesky_inverse, "det": matrix.det,
     "inverse": matrix.inv, "logdet": matrix.logdet, "lu_solve": matrix.torch_lu_solve, "norm": matrix.torch_norm, "pinverse": matrix.pinv,
     "qr": matrix.torch_qr, "slogdet": matrix.slogdet, "svd": matrix.torch_svd, "triangular_solve": matrix.triangular_solve,
-}.items():  # fmt: skip
+}  # fmt: skip
+for _name, _old in _OLDER.items():
     composed(EXPORTS, _name)(_old)
 composed(EXPORTS, "lu_unpack", method=False)(matrix.lu_unpack)

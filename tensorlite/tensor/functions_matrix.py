@@ -29,7 +29,9 @@ def matrix_norm(A: Tensor, ord: Any = "fro", dim: Any = (-2, -1), keepdim: bool 
     """Norm of the matrices in two dims: "fro", "nuc", or ±1, ±2, ±inf."""
     A = _as_dtype(A, dtype)
     if A.ndim < 2:
-        raise RuntimeError(f"linalg.matrix_norm: The input tensor A must have at least 2 dimensions. Got a tensor with {A.ndim} dimensions.")
+        raise RuntimeError(
+            f"linalg.matrix_norm: The input tensor A must have at least 2 dimensions. Got a tensor with {A.ndim} dimensions."
+        )
     dims = check_dims(dim, A.ndim)
     if len(dims) != 2:
         raise RuntimeError(f"linalg.matrix_norm: dim must be a 2-tuple. Got {dim}")
@@ -57,7 +59,9 @@ def norm(A: Tensor, ord: Any = None, dim: Any = None, keepdim: bool = False, *, 
         return vector_norm(A, 2, dim, keepdim, dtype=dtype)
     two = (dim is not None and hasattr(dim, "__len__") and len(dim) == 2) or (dim is None and A.ndim == 2)
     if dim is None and A.ndim not in (1, 2):
-        raise RuntimeError(f"linalg.norm: If dim is not specified but ord is, the input must be 1D or 2D. Got {A.ndim}D.")
+        raise RuntimeError(
+            f"linalg.norm: If dim is not specified but ord is, the input must be 1D or 2D. Got {A.ndim}D."
+        )
     if isinstance(ord, str) or two:
         return matrix_norm(A, ord, (-2, -1) if dim is None else dim, keepdim, dtype=dtype)
     return vector_norm(A, ord, dim, keepdim, dtype=dtype)
@@ -145,7 +149,9 @@ def solve_(A: Tensor, B: Tensor, *, left: bool = True) -> Any:
     """X with A X = B (X A = B if not `left`); `B` may be a batch of vectors."""
     if _is_vector(A, B):
         if not left:
-            raise RuntimeError("linalg.solve: Vector broadcasting of the left hand side is not supported for left=False. In this case linalg.solve is equivalent to B / A.squeeze(-1)")
+            raise RuntimeError(
+                "linalg.solve: Vector broadcasting of the left hand side is not supported for left=False. In this case linalg.solve is equivalent to B / A.squeeze(-1)"
+            )
         return apply(solve.solve, (A, B.unsqueeze(-1))).squeeze(-1)
     if not left:
         return apply(solve.solve, (A.swapaxes(-1, -2), B.swapaxes(-1, -2))).swapaxes(-1, -2)
@@ -166,7 +172,9 @@ def solve_triangular(A: Tensor, B: Tensor, *, upper: bool, left: bool = True, un
     """X with A X = B (X A = B if not `left`), of A only one triangle."""
     if left:
         return apply(solve.solve_triangular, (A, B, upper, unitriangular))
-    return apply(solve.solve_triangular, (A.swapaxes(-1, -2), B.swapaxes(-1, -2), not upper, unitriangular)).swapaxes(-1, -2)
+    return apply(solve.solve_triangular, (A.swapaxes(-1, -2), B.swapaxes(-1, -2), not upper, unitriangular)).swapaxes(
+        -1, -2
+    )
 
 
 class TriangularSolve(NamedTuple):
@@ -174,7 +182,9 @@ class TriangularSolve(NamedTuple):
     cloned_coefficient: Any
 
 
-def triangular_solve(b: Tensor, A: Tensor, upper: bool = True, transpose: bool = False, unitriangular: bool = False) -> Any:
+def triangular_solve(
+    b: Tensor, A: Tensor, upper: bool = True, transpose: bool = False, unitriangular: bool = False
+) -> Any:
     """(X, A) with A X = b, or Aᵀ X = b; the older form of `solve_triangular`."""
     matrix, triangle = (A.swapaxes(-1, -2), not upper) if transpose else (A, upper)
     return TriangularSolve(apply(solve.solve_triangular, (matrix, b, triangle, unitriangular)), A.clone())
@@ -398,7 +408,9 @@ def tensorinv(A: Tensor, ind: int = 2) -> Any:
     shape = tuple(A.shape)
     n = int(np.prod(shape[ind:]))
     if int(np.prod(shape[:ind])) != n:
-        raise RuntimeError(f"Expected self to satisfy the requirement prod(self.shape[ind:]) == prod(self.shape[:ind]), but got {n} != {int(np.prod(shape[:ind]))}")
+        raise RuntimeError(
+            f"Expected self to satisfy the requirement prod(self.shape[ind:]) == prod(self.shape[:ind]), but got {n} != {int(np.prod(shape[:ind]))}"
+        )
     return inv(A.reshape(n, n)).reshape((*shape[ind:], *shape[:ind]))
 
 

@@ -34,11 +34,15 @@ def _largest(name: str, over_all: Op, along_one: Op, pairwise: Op) -> Callable[.
         if dim is not None:
             return apply(along_one, (input, dim, keepdim))
         if input._data.size == 0:
-            raise RuntimeError(f"{name}(): Expected reduction dim to be specified for input.numel() == 0. Specify the reduction dim with the 'dim' argument.")
+            raise RuntimeError(
+                f"{name}(): Expected reduction dim to be specified for input.numel() == 0. Specify the reduction dim with the 'dim' argument."
+            )
         return apply(over_all, (input,))
 
     function.__name__ = name
-    function.__doc__ = f"`{name}(x)`, the {name}imum; `{name}(x, dim)`, (values, indices) along one dim; `{name}(x, y)`, elementwise."
+    function.__doc__ = (
+        f"`{name}(x)`, the {name}imum; `{name}(x, dim)`, (values, indices) along one dim; `{name}(x, y)`, elementwise."
+    )
     return _export(function)
 
 
@@ -63,7 +67,9 @@ nanmedian = _middle("nanmedian", extrema.nanmedian_all, extrema.nanmedian_along)
 def aminmax(input: Tensor, *, dim: Any = None, keepdim: bool = False) -> Any:
     """(min, max) over one dim or all."""
     if input._data.size == 0 and dim is None:
-        raise RuntimeError("aminmax(): cannot compute aminmax over an empty dimension as the operation has no identity.")
+        raise RuntimeError(
+            "aminmax(): cannot compute aminmax over an empty dimension as the operation has no identity."
+        )
     dims = () if dim is None else dim
     return extrema.Extremes(apply(extrema.amin, (input, dims, keepdim)), apply(extrema.amax, (input, dims, keepdim)))
 
@@ -72,7 +78,9 @@ def aminmax(input: Tensor, *, dim: Any = None, keepdim: bool = False) -> Any:
 
 
 def _moment(name: str, op: Op, with_mean: bool) -> Callable[..., Any]:
-    def function(input: Tensor, dim: Any = None, unbiased: Any = None, keepdim: bool = False, *, correction: Any = None) -> Any:
+    def function(
+        input: Tensor, dim: Any = None, unbiased: Any = None, keepdim: bool = False, *, correction: Any = None
+    ) -> Any:
         if isinstance(dim, bool):  # var(x, unbiased)
             dim, unbiased = None, dim
         if correction is None:
@@ -104,7 +112,9 @@ def nansum(input: Tensor, dim: Any = None, keepdim: bool = False, *, dtype: Any 
 def nanmean(input: Tensor, dim: Any = None, keepdim: bool = False, *, dtype: Any = None) -> Any:
     """Mean of what is not NaN."""
     if input._data.dtype.kind not in "fc":
-        raise RuntimeError("nanmean(): expected input to have floating point or complex dtype but got " + str(input.dtype))
+        raise RuntimeError(
+            "nanmean(): expected input to have floating point or complex dtype but got " + str(input.dtype)
+        )
     count = apply(reduce.sum, (wrap(~np.isnan(input._data)), dim, keepdim))
     return nansum(input, dim, keepdim, dtype=dtype) / count
 
@@ -113,7 +123,9 @@ def nanmean(input: Tensor, dim: Any = None, keepdim: bool = False, *, dtype: Any
 def cov(input: Tensor, *, correction: int = 1, fweights: Any = None, aweights: Any = None) -> Any:
     """Covariance matrix of the rows (variables) over the columns (observations), with optional weights of the observations."""
     if input.ndim > 2:
-        raise RuntimeError(f"cov(): expected input to have two or fewer dimensions but got an input with {input.ndim} dimensions")
+        raise RuntimeError(
+            f"cov(): expected input to have two or fewer dimensions but got an input with {input.ndim} dimensions"
+        )
     x = input.reshape(1, -1) if input.ndim < 2 else input
     n = x.shape[1]
     weights = fweights
@@ -126,7 +138,14 @@ def cov(input: Tensor, *, correction: int = 1, fweights: Any = None, aweights: A
     else:
         total = weights.sum()
         mean = (x * weights).sum(1, True) / total
-        normaliser = total - correction * (total if aweights is None else (weights * aweights).sum()) / (1 if aweights is None else total) if aweights is not None else total - correction
+        normaliser = (
+            total
+            - correction
+            * (total if aweights is None else (weights * aweights).sum())
+            / (1 if aweights is None else total)
+            if aweights is not None
+            else total - correction
+        )
     bounded = np.maximum(normaliser, 0) if not isinstance(normaliser, Tensor) else normaliser.clamp(min=0)
     centred = x - mean
     weighted = centred if weights is None else centred * weights
@@ -141,7 +160,9 @@ EXPORTS["cov"] = (EXPORTS["cov"][0], True)
 def corrcoef(input: Tensor) -> Any:
     """Pearson's correlation matrix of the rows, held in [-1, 1]."""
     if input.ndim > 2:
-        raise RuntimeError(f"corrcoef(): expected input to have two or fewer dimensions but got an input with {input.ndim} dimensions")
+        raise RuntimeError(
+            f"corrcoef(): expected input to have two or fewer dimensions but got an input with {input.ndim} dimensions"
+        )
     c = cov(input)
     if c.ndim == 0:
         return c / c
@@ -158,7 +179,9 @@ def corrcoef(input: Tensor) -> Any:
 
 def _quantile(input: Tensor, q: Any, dim: Any, keepdim: bool, interpolation: str, skip_nan: bool) -> Any:
     if interpolation not in ("linear", "lower", "higher", "midpoint", "nearest"):
-        raise RuntimeError(f"quantile() interpolation must be one of linear, lower, higher, midpoint or nearest, but got {interpolation}")
+        raise RuntimeError(
+            f"quantile() interpolation must be one of linear, lower, higher, midpoint or nearest, but got {interpolation}"
+        )
     if input._data.dtype not in (np.float32, np.float64):
         raise RuntimeError("quantile() input tensor must be either float or double dtype")
     if input._data.size == 0:
@@ -173,7 +196,13 @@ def _quantile(input: Tensor, q: Any, dim: Any, keepdim: bool, interpolation: str
         raise RuntimeError("quantile() q values must be in the range [0, 1]")
     ndim = input.ndim
     d = 0 if dim is None else check_dim(dim, ndim)
-    x = input.reshape(-1) if dim is None or ndim == 0 else np.swapaxes(input.unsqueeze(-1), d, -1).squeeze(d) if ndim > 1 else input
+    x = (
+        input.reshape(-1)
+        if dim is None or ndim == 0
+        else np.swapaxes(input.unsqueeze(-1), d, -1).squeeze(d)
+        if ndim > 1
+        else input
+    )
     ordered = apply(sort_op, (x, -1))[0]
     nans = np.isnan(ordered._data).sum(-1, keepdims=True)
     n = ordered.shape[-1]
@@ -228,10 +257,18 @@ def diff(input: Tensor, n: int = 1, dim: int = -1, prepend: Any = None, append: 
     d = check_dim(dim, input.ndim)
     if n == 0:
         return input.clone()
-    parts = [p if p.ndim else p.expand(tuple(1 if i == d else s for i, s in enumerate(input.shape))) for p in (prepend, input, append) if p is not None]
+    parts = [
+        p if p.ndim else p.expand(tuple(1 if i == d else s for i, s in enumerate(input.shape)))
+        for p in (prepend, input, append)
+        if p is not None
+    ]
     x: Any = input if len(parts) == 1 else np.concatenate(parts, d)
     for _ in range(builtin_min(n, x.shape[d])):
-        x = _slice(x, d, 1, None) ^ _slice(x, d, None, -1) if x._data.dtype == np.bool_ else _slice(x, d, 1, None) - _slice(x, d, None, -1)
+        x = (
+            _slice(x, d, 1, None) ^ _slice(x, d, None, -1)
+            if x._data.dtype == np.bool_
+            else _slice(x, d, 1, None) - _slice(x, d, None, -1)
+        )
     return x
 
 

@@ -29,13 +29,17 @@ def _asked(found: Any, return_inverse: bool, return_counts: bool) -> Any:
 
 
 @_export
-def unique(input: Tensor, sorted: bool = True, return_inverse: bool = False, return_counts: bool = False, dim: Any = None) -> Any:
+def unique(
+    input: Tensor, sorted: bool = True, return_inverse: bool = False, return_counts: bool = False, dim: Any = None
+) -> Any:
     """The distinct elements in order (or slices along `dim`), with the index of each element among them and their counts if asked for."""
     return _asked(apply(ops.unique_values, (input, dim)), return_inverse, return_counts)
 
 
 @_export
-def unique_consecutive(input: Tensor, return_inverse: bool = False, return_counts: bool = False, dim: Any = None) -> Any:
+def unique_consecutive(
+    input: Tensor, return_inverse: bool = False, return_counts: bool = False, dim: Any = None
+) -> Any:
     """`input` with each run of equal neighbours reduced to one."""
     return _asked(apply(ops.unique_runs, (input, dim)), return_inverse, return_counts)
 
