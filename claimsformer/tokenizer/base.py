@@ -180,7 +180,10 @@ class TokenizerBase:
                 f"{path.name} has format version {state['version']}, this release reads up to {FORMAT_VERSION}: "
                 "install a newer claimsformer"
             )
-        return cls.from_dict(state)
+        try:
+            return cls.from_dict(state)
+        except (KeyError, TypeError) as error:
+            raise TokenizerError(f"{path.name} is damaged: it lacks or garbles {error}") from None
 
 
 def read_json(path: Path) -> dict[str, Any]:

@@ -39,6 +39,9 @@ def clean_columns(spec: ClaimSpec, frame: pl.DataFrame) -> pl.DataFrame:
 
 def _value(field: FieldSpec, column: str, schema: Mapping[str, pl.DataType]) -> pl.Expr:
     value = pl.col(column)
+    if field.kind in {"code", "category"} and schema[column].is_float():
+        # Whole numbers that some reader made floating point because of the missing ones among them.
+        value = value.fill_nan(None).cast(pl.String).str.strip_suffix(".0")
     if field.kind == "code":
         return _code(value)
     if field.kind == "category":

@@ -7,7 +7,7 @@ tokenizer.save_pretrained("model")
 gpt2 = TextTokenizer.from_pretrained("folder/with/vocab.json/and/merges.txt")
 """
 
-from claimsformer.tokenizer.text.coverage import Coverage, measure_coverage
+from claimsformer.tokenizer.text.coverage import Coverage, coverage_table, measure_coverage
 from claimsformer.tokenizer.text.drugs import DEFAULT_DRUGS
 from claimsformer.tokenizer.text.encoding import BatchEncoding
 from claimsformer.tokenizer.text.files import byte_level_state
@@ -21,6 +21,7 @@ __all__ = [
     "BatchEncoding",
     "byte_level_state",
     "Coverage",
+    "coverage_table",
     "measure_coverage",
     "MedicalSplitter",
     "Piece",

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
-__all__ = ["Coverage", "measure_coverage"]
+__all__ = ["Coverage", "coverage_table", "measure_coverage"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,3 +57,13 @@ def measure_coverage(encode: Callable[[str], Iterable[int]], texts: Iterable[str
         row = (1, len(words), len(text), len(list(encode(text))), sum(known[word] for word in words))
         counts = [total + number for total, number in zip(counts, row, strict=True)]
     return Coverage(*counts)
+
+
+def coverage_table(encoders: Mapping[str, Callable[[str], Iterable[int]]], texts: Iterable[str]) -> str:
+    """A Markdown table of the coverage of the same texts by several tokenizers."""
+    kept = list(texts)
+    rows = ["| tokenizer | tokens per claim | tokens per word | characters per token |", "|---|---|---|---|"]
+    for name, encode in encoders.items():
+        c = measure_coverage(encode, kept)
+        rows.append(f"| {name} | {c.tokens_per_text:.1f} | {c.tokens_per_word:.2f} | {c.characters_per_token:.2f} |")
+    return "\n".join(rows)

@@ -14,10 +14,16 @@ __all__ = ["UNITS", "classify", "unit_pattern"]
 
 # Every repeat is bounded, so that no text makes the search quadratic.
 _NUMBER = r"[0-9]{1,3}(?:,[0-9]{3}){1,4}(?:\.[0-9]{1,6})?|[0-9]{1,12}(?:\.[0-9]{1,6})?"
-_MEASURE = (
-    r"(?i:mcg|mg|ug|[\u00b5\u03bc]g|ng|kg|g|ml|dl|cc|l|units?|unt|iu|meq|mmol|mol|tablets?|tabs?|capsules?|caps?|puffs?|drops?|"
-    r"patch(?:es)?|vials?|sprays?|mmhg|mm ?hg|bpm|cm|mm|lbs?|oz|[\u00b0] ?[cf]|%|"
-    r"hours?|hrs?|h|minutes?|mins?|days?|d|weeks?|wks?|months?|mos?|years?|yrs?|y/o|yo)"
+_TIME = r"(?i:hours?|hrs?|h|minutes?|mins?|days?|d|weeks?|wks?|months?|mos?|years?(?:[- ]old)?|yrs?|y/o|yo)"
+_AMOUNT = (
+    r"(?i:mcg|mg|ug|[\u00b5\u03bc]g|ng|kg|g|ml|dl|cc|l|units?|unt|iu|meq|mmol|mol|tablets?|tabs?|capsules?|caps?|puffs?|"
+    r"drops?|patch(?:es)?|vials?|sprays?|mmhg|mm ?hg|bpm|cm|mm|lbs?|oz|[\u00b0] ?[cf]|%)"
+)
+_ROUTE = r"oral|chewable|topical|nasal|ophthalmic|otic|rectal|vaginal|transdermal|sublingual|intravenous|subcutaneous"
+_RELEASE = r"(?:delayed|extended|sustained|immediate|prolonged)[- ]release"
+_FORM = (
+    r"tablets?|capsules?|injections?|solutions?|suspensions?|syrups?|creams?|ointments?|gels?|lotions?|patch(?:es)?|"
+    r"inhalers?|inhalants?|sprays?|drops|suppositor(?:y|ies)|lozenges?|powders?|auto-?injectors?|prefilled syringes?"
 )
 _MODIFIERS = r"(?:-[0-9A-Z]{2}){0,4}"
 _ICD10 = r"[A-Z][0-9][0-9AB](?:\.[0-9A-Z]{1,4}|[0-9A-Z]{1,4})?"
@@ -47,9 +53,14 @@ _SOURCES = {
     "money": rf"(?:[$\u20ac\u00a3]|(?i:usd|eur) ?) ?(?:{_NUMBER})",
     "vital": (
         rf"{_SIGN}[ :=]{{1,2}}(?:[0-9]{{2,3}}/[0-9]{{2,3}}|[0-9]{{1,3}}(?:\.[0-9]{{1,2}})?)"
-        rf"(?: ?{_MEASURE}| [FC])?"
+        rf"(?: ?{_AMOUNT}| [FC])?"
     ),
-    "dose": rf"(?:{_NUMBER})(?:-(?:{_NUMBER}))?[ -]?{_MEASURE}(?:/(?:(?:{_NUMBER}) ?)?{_MEASURE}){{0,2}}",
+    "dose": (
+        rf"(?:{_NUMBER})(?:-(?:{_NUMBER}))?[ -]?{_AMOUNT}"
+        rf"(?:/(?:(?:{_NUMBER}) ?)?(?:{_AMOUNT}|{_TIME}|(?i:actuations?|dose))){{0,2}}"
+    ),
+    "duration": rf"(?:{_NUMBER})(?:-(?:{_NUMBER}))?[ -]?{_TIME}",
+    "form": rf"(?:(?:ER|XR|XL|SR|DR|CR|LA|ODT) )?(?i:(?:{_RELEASE} )?(?:(?:{_ROUTE}) )?(?:{_FORM})|{_RELEASE})",
     "frequency": (
         r"(?i:q ?[0-9]{1,2}(?:-[0-9]{1,2})? ?(?:hours|hrs|hr|h)|"
         r"(?:once|twice|three times|four times|[0-9] times)(?: an?| per)? ?(?:daily|day|week(?:ly)?|month(?:ly)?)|"

@@ -358,6 +358,8 @@ class TextTokenizer(TokenizerBase):
         state, options = read_tokenizer_files(Path(folder))
         if state.get("format") == "claimsformer":
             return super().from_pretrained(folder)
+        if not isinstance(state.get("model"), Mapping):
+            raise TokenizerError("this JSON file has no 'model': it is no tokenizer.json")
         return cls(state, **options)
 
     @classmethod

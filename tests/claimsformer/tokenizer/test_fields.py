@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import json
 import os
 from itertools import pairwise
 from pathlib import Path
@@ -352,3 +353,30 @@ def test_hiding_one_rank_hides_the_same_rank_and_the_total() -> None:
     assert second[0].tolist() == [False, True, False, True, False, True]
     total = closure(tokenizer, batch, choose_field(tokenizer, batch, "total"))
     assert total[0].tolist() == [False, True, True, True, True, True]
+
+
+def test_codes_read_as_numbers_are_the_same_codes() -> None:
+    spec = ClaimSpec("codes", (FieldSpec("drg", "code", hierarchy="drg"), FieldSpec("sex", "category")))
+    text = pl.DataFrame({"drg": ["470", "291", None] * 9, "sex": ["1", "2", None] * 9})
+    tokenizer = FieldTokenizer(spec).fit(text)
+    expected = tokenizer.encode(text).value_ids
+    for dtype in (pl.Int64, pl.Float64, pl.Float32):
+        np.testing.assert_array_equal(tokenizer.encode(text.cast(dtype)).value_ids, expected)
+    nan = text.cast(pl.Float64).fill_null(float("nan"))
+    np.testing.assert_array_equal(tokenizer.encode(nan).value_ids, expected)
+
+
+def test_a_damaged_file_is_refused(tokenizer: FieldTokenizer, tmp_path: Path) -> None:
+    name = "tokenizer.json"
+    state = json.loads(tokenizer.save_pretrained(tmp_path).read_text())
+    del state["learned"]
+    (tmp_path / name).write_text(json.dumps(state))
+    with pytest.raises(TokenizerError, match="lacks or garbles"):
+        FieldTokenizer.from_pretrained(tmp_path)
+    (tmp_path / name).write_text(json.dumps({"kind": "text", "format": "claimsformer"}))
+    with pytest.raises(TokenizerError, match="holds 'text'"):
+        FieldTokenizer.from_pretrained(tmp_path)
+    newer = json.dumps({"kind": "fields", "format": "claimsformer", "version": 99})
+    (tmp_path / name).write_text(newer)
+    with pytest.raises(TokenizerError, match="newer claimsformer"):
+        FieldTokenizer.from_pretrained(tmp_path)

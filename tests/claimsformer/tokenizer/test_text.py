@@ -14,7 +14,14 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from claimsformer.tokenizer import SpecialTokens, TokenizerError, load_tokenizer
-from claimsformer.tokenizer.text import DEFAULT_DRUGS, MedicalSplitter, ParallelEncoder, TextTokenizer, measure_coverage
+from claimsformer.tokenizer.text import (
+    DEFAULT_DRUGS,
+    MedicalSplitter,
+    ParallelEncoder,
+    TextTokenizer,
+    coverage_table,
+    measure_coverage,
+)
 
 NOTE = (
     "Pt seen 2024-03-15, ICD-10 E11.9 and dx 4019; 250.00. CPT 99213-25, J1885, NDC 0093-7214-01 paid $1,250.00, "
@@ -95,7 +102,9 @@ def test_any_ids_decode(tokenizer: TextTokenizer, ids: list[int]) -> None:
         ("99213", "cpt"), ("99213-25", "cpt"), ("99213-25-LT", "cpt"), ("0001F", "cpt"),
         ("J1885", "hcpcs"), ("G0463-PO", "hcpcs"), ("CPT 99213", "coded"),
         ("0093-7214-01", "ndc"), ("50242-040-62", "ndc"), ("60575-4112-1", "ndc"), ("00093-7214-01", "ndc"),
-        ("500 mg", "dose"), ("2.5mg/mL", "dose"), ("5 mg/kg/day", "dose"), ("10 days", "dose"), ("6-8 weeks", "dose"),
+        ("500 mg", "dose"), ("2.5mg/mL", "dose"), ("5 mg/kg/day", "dose"), ("10 days", "duration"), ("6-8 weeks", "duration"), ("45 years old", "duration"),
+        ("Oral Tablet", "form"), ("ER Oral Tablet", "form"), ("extended-release capsules", "form"), ("auto-injector", "form"),
+        ("90 mcg/actuation", "dose"), ("1 MG/ML", "dose"),
         ("25 µg", "dose"), ("98%", "dose"), ("1,000 units", "dose"),
         ("$1,250.00", "money"), ("$5", "money"), ("USD 12.50", "money"), ("€ 30", "money"),
         ("2024-03-15", "date"), ("3/15/2024", "date"), ("20240315", "date"), ("March 5, 2024", "date"),
@@ -236,6 +245,8 @@ def test_coverage_counts_tokens_and_words(tokenizer: TextTokenizer) -> None:
     assert coverage.tokens_per_word == pytest.approx(7 / 3)
     assert coverage.whole_words == 1
     assert "2 texts" in str(coverage)
+    table = coverage_table({"ours": tokenizer.encode, "characters": lambda text: range(len(text))}, ["warfarin", "a b"])
+    assert table.splitlines()[-1] == "| characters | 5.5 | 3.67 | 1.00 |"
 
 
 def test_medical_units_cost_fewer_tokens_than_plain_bpe_of_the_same_size() -> None:
