@@ -352,5 +352,3 @@ def _glu_grad(g: Any, x: Any, dim: Any) -> Any:
 
 
 glu.grad(x=_glu_grad)
-
-

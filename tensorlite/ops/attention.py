@@ -27,7 +27,14 @@ def _shared_heads(x: Any, groups: int) -> Any:
 
 
 def attention_definition(
-    query: Any, key: Any, value: Any, mask: Any = None, causal: Any = False, scale: Any = None, p: Any = 0.0, seed: Any = 0
+    query: Any,
+    key: Any,
+    value: Any,
+    mask: Any = None,
+    causal: Any = False,
+    scale: Any = None,
+    p: Any = 0.0,
+    seed: Any = 0,
 ) -> Any:
     """softmax(q kᵀ scale + mask) v in ordinary ops; a row that may see nothing is 0."""
     groups = query.shape[-3] // key.shape[-3] if len(query.shape) > 2 else 1
@@ -44,7 +51,7 @@ def attention_definition(
     scores = np.where(visible, scores, -np.inf)
     top = constant_max(scores, len(scores.shape) - 1)
     top = top.detach().numpy() if hasattr(top, "detach") else top
-    e = np.where(visible, np.exp(np.where(visible, scores, 0) - np.where(np.isfinite(top), top, 0)), 0)
+    e: Any = np.where(visible, np.exp(np.where(visible, scores, 0) - np.where(np.isfinite(top), top, 0)), 0)
     total = e.sum(-1, True)
     probabilities = e / np.where(top == -np.inf, 1, total)
     if p:
@@ -54,7 +61,14 @@ def attention_definition(
 
 @op(namespaces=(), aux=True, quiet=True, name="scaled_dot_product_attention", definition=attention_definition)
 def attention(
-    query: Any, key: Any, value: Any, mask: Any = None, causal: Any = False, scale: Any = None, p: Any = 0.0, seed: Any = 0
+    query: Any,
+    key: Any,
+    value: Any,
+    mask: Any = None,
+    causal: Any = False,
+    scale: Any = None,
+    p: Any = 0.0,
+    seed: Any = 0,
 ) -> Any:
     """Attention of `query (..., H, T, d)` to `key (..., Hk, S, d)` and `value (..., Hk, S, dv)`; `H` is a multiple of `Hk`."""
     if query.dtype.kind != "f":
@@ -67,11 +81,21 @@ def _analytic(q: Any, k: Any, v: Any, mask: Any, causal: Any, scale: Any) -> Any
 
 
 def _attention_grad(
-    g: Any, needs: Any, query: Any, key: Any, value: Any, mask: Any, causal: Any, scale: Any, p: Any, seed: Any, out: Any, aux: Any
+    g: Any,
+    needs: Any,
+    query: Any,
+    key: Any,
+    value: Any,
+    mask: Any,
+    causal: Any,
+    scale: Any,
+    p: Any,
+    seed: Any,
+    out: Any,
+    aux: Any,
 ) -> Any:
     dq, dk, dv = kernel.attention_backward(np.asarray(g), query, key, value, out, aux, mask, causal, scale, p, seed)
     return [dq, dk, dv]
 
 
 attention.grad(_attention_grad, wrt=("query", "key", "value"))
-

@@ -31,7 +31,11 @@ def windows(x: Any, kernel: Any, stride: Any, dilation: Any, out: Any) -> Any:
     return strided(
         x,
         (n, c, *out, *kernel),
-        (*x.strides[:2], *(s * t for s, t in zip(steps, stride, strict=True)), *(s * d for s, d in zip(steps, dilation, strict=True))),
+        (
+            *x.strides[:2],
+            *(s * t for s, t in zip(steps, stride, strict=True)),
+            *(s * d for s, d in zip(steps, dilation, strict=True)),
+        ),
     )
 
 

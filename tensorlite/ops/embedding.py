@@ -15,7 +15,9 @@ from .table import op
 def embedding(x: Any, weight: Any, padding_idx: Any = None) -> Any:
     """Rows `(*x.shape, D)` of `weight (V, D)`; the row `padding_idx` gets no gradient, repeated rows get the sum."""
     if x.dtype.kind not in "iu":
-        raise RuntimeError(f"Expected tensor for argument #1 'indices' to have one of the following scalar types: Long, Int; but got {x.dtype}")
+        raise RuntimeError(
+            f"Expected tensor for argument #1 'indices' to have one of the following scalar types: Long, Int; but got {x.dtype}"
+        )
     if x.size and (x.min() < 0 or x.max() >= weight.shape[0]):
         wrong = x.min() if x.min() < 0 else x.max()
         raise IndexError(f"index out of range in self: index {wrong} in a table of {weight.shape[0]} rows")

@@ -31,7 +31,8 @@ def _place(shape: Any, dim: Any, index: Any) -> Any:
         wrong = index.min() if index.min() < 0 else index.max()
         raise RuntimeError(f"index {wrong} is out of bounds for dimension {d} with size {shape[d]}")
     return tuple(
-        index if i == d else np.arange(n).reshape((-1,) + (1,) * (index.ndim - i - 1)) for i, n in enumerate(index.shape)
+        index if i == d else np.arange(n).reshape((-1,) + (1,) * (index.ndim - i - 1))
+        for i, n in enumerate(index.shape)
     )
 
 
@@ -61,9 +62,6 @@ def _cell(shape: Any, index: Any) -> Any:
 def gather(x: Any, dim: Any, index: Any, sparse_grad: Any = False) -> Any:
     """`out[i][j][k] = x[index[i][j][k]][j][k]` for dim 0, and so on for other dims; shaped like `index`."""
     return _read(x, dim, index)
-
-
-gather.grad(x=lambda g, dim, index, x_shape: scatter_add(np.zeros(x_shape, g.dtype), dim, index, g))
 
 
 def _source(g: Any, shape: Any, dim: Any, index: Any) -> Any:
@@ -105,6 +103,7 @@ def scatter_add(x: Any, dim: Any, index: Any, src: Any) -> Any:
     return out
 
 
+gather.grad(x=lambda g, dim, index, x_shape: scatter_add(np.zeros(x_shape, g.dtype), dim, index, g))
 scatter_add.grad(x=lambda g: g, src=lambda g, src_shape, dim, index: _source(g, src_shape, dim, index))
 
 
@@ -168,7 +167,13 @@ def scatter_reduce(x: Any, dim: Any, index: Any, src: Any, reduce: Any, include_
     return out
 
 
-_REDUCTIONS: dict[str, Any] = {"sum": np.add, "mean": np.add, "prod": np.multiply, "amax": np.maximum, "amin": np.minimum}
+_REDUCTIONS: dict[str, Any] = {
+    "sum": np.add,
+    "mean": np.add,
+    "prod": np.multiply,
+    "amax": np.maximum,
+    "amin": np.minimum,
+}
 
 
 def _extreme_at(target: Any, place: Any, values: Any, reduce: str) -> None:
@@ -204,7 +209,17 @@ def _touched(shape: Any, dim: Any, index: Any) -> Any:
 
 
 def _scatter_reduce_grad(
-    g: Any, needs: Any, x: Any, src: Any, out: Any, x_shape: Any, src_shape: Any, dim: Any, index: Any, reduce: Any, include_self: Any
+    g: Any,
+    needs: Any,
+    x: Any,
+    src: Any,
+    out: Any,
+    x_shape: Any,
+    src_shape: Any,
+    dim: Any,
+    index: Any,
+    reduce: Any,
+    include_self: Any,
 ) -> Any:
     if not index.size:
         return [g, np.zeros(src_shape)]
@@ -239,8 +254,14 @@ def _prod_grads(g: Any, x: Any, src: Any, out: Any, dim: Any, index: Any, includ
     """Products of the others: the result over the value itself, and where the value is the one zero of its cell, the product of the rest."""
     x_zero, src_zero = _plain(x == 0), _plain(src == 0)
     filled = np.where(x_zero, 1, x)
-    gx = g * conj(scatter_reduce(filled, dim, index, src, "prod", include_self)) / conj(filled) if include_self else np.where(untouched, g, 0)
-    zeros = _read(scatter_add.forward(np.zeros(x_zero.shape, np.int64), dim, index, src_zero.astype(np.int64)), dim, index)
+    gx = (
+        g * conj(scatter_reduce(filled, dim, index, src, "prod", include_self)) / conj(filled)
+        if include_self
+        else np.where(untouched, g, 0)
+    )
+    zeros = _read(
+        scatter_add.forward(np.zeros(x_zero.shape, np.int64), dim, index, src_zero.astype(np.int64)), dim, index
+    )
     single = src_zero.copy().reshape(src_zero.shape or (1,))
     single[tuple(slice(0, n) for n in zeros.shape)] &= (zeros == 1).reshape(zeros.shape or (1,))
     single = single.reshape(src_zero.shape)
@@ -283,9 +304,6 @@ def index_select(x: Any, dim: Any, index: Any) -> Any:
     return np.take(x, index, axis=d)
 
 
-index_select.grad(x=lambda g, dim, index, x_shape: index_add(np.zeros(x_shape, g.dtype), dim, index, g))
-
-
 @op(inplace=True)
 def index_add(x: Any, dim: Any, index: Any, source: Any, alpha: Any = 1) -> Any:
     """A copy of `x` with `alpha * source` added slice by slice at `index` along `dim`."""
@@ -309,16 +327,21 @@ def _check_source(x: Any, d: int, index: Any, source: Any, name: str) -> None:
     if source.ndim == 0 and index.size == 1 and x.ndim == 1:
         return
     if source.ndim != x.ndim or source.shape[d] != index.size:
-        raise IndexError(f"{name}(): Number of indices ({index.size}) should be equal to source.size(dim): {list(source.shape)}")
+        raise IndexError(
+            f"{name}(): Number of indices ({index.size}) should be equal to source.size(dim): {list(source.shape)}"
+        )
 
 
 def _source_slices(g: Any, shape: Any, dim: Any, index: Any) -> Any:
     return index_select(g, dim, index).reshape(shape)
 
 
+index_select.grad(x=lambda g, dim, index, x_shape: index_add(np.zeros(x_shape, g.dtype), dim, index, g))
 index_add.grad(
     x=lambda g: g,
-    source=lambda g, source_shape, dim, index, alpha: _source_slices(g if alpha == 1 else g * alpha, source_shape, dim, index),
+    source=lambda g, source_shape, dim, index, alpha: _source_slices(
+        g if alpha == 1 else g * alpha, source_shape, dim, index
+    ),
 )
 
 
@@ -343,15 +366,14 @@ def _copied(g: Any, source_shape: Any, dim: Any, index: Any) -> Any:
     return np.where(last.reshape((-1,) + (1,) * (len(source_shape) - dim % len(source_shape) - 1)), taken, 0)
 
 
-index_copy.grad(x=lambda g, dim, index: index_fill(g, dim, index, 0), source=_copied)
-
-
 @op(inplace=True)
 def index_fill(x: Any, dim: Any, index: Any, value: Any) -> Any:
     """A copy of `x` with slices at `index` along `dim` filled with one value."""
     d, index = _slices(x, dim, index, "index_fill")
     if getattr(value, "ndim", 0):
-        raise RuntimeError(f"index_fill_ only supports a 0-dimensional value tensor, but got tensor with {value.ndim} dimension(s).")
+        raise RuntimeError(
+            f"index_fill_ only supports a 0-dimensional value tensor, but got tensor with {value.ndim} dimension(s)."
+        )
     out = np.array(x, copy=True)
     if x.ndim:
         out[_at(d, index)] = value
@@ -360,8 +382,10 @@ def index_fill(x: Any, dim: Any, index: Any, value: Any) -> Any:
     return out
 
 
+index_copy.grad(x=lambda g, dim, index: index_fill(g, dim, index, 0), source=_copied)
 index_fill.grad(
-    x=lambda g, dim, index: index_fill(g, dim, index, 0), value=lambda g, dim, index: index_select(g, dim, np.unique(index)).sum()
+    x=lambda g, dim, index: index_fill(g, dim, index, 0),
+    value=lambda g, dim, index: index_select(g, dim, np.unique(index)).sum(),
 )
 
 
@@ -418,7 +442,9 @@ def masked_scatter(x: Any, mask: Any, source: Any) -> Any:
     x, mask = np.broadcast_arrays(x, mask)
     n = int(np.count_nonzero(mask))
     if source.size < n:
-        raise RuntimeError(f"masked_scatter: expected self and source to have enough elements: source has {source.size}, the mask selects {n}")
+        raise RuntimeError(
+            f"masked_scatter: expected self and source to have enough elements: source has {source.size}, the mask selects {n}"
+        )
     out = x.copy()
     out[mask] = source.reshape(-1)[:n]
     return out
@@ -465,7 +491,9 @@ def put_flat(x: Any, index: Any, source: Any, accumulate: Any = False) -> Any:
     """A copy of `x` with `source` written, or added, at flat positions."""
     _same_dtype(x, source, "put_")
     if index.size != source.size:
-        raise RuntimeError(f"put_(): Expected source and index to have the same number of elements, but got {source.size} and {index.size}")
+        raise RuntimeError(
+            f"put_(): Expected source and index to have the same number of elements, but got {source.size} and {index.size}"
+        )
     out = np.array(x, copy=True, order="C")
     flat, index = out.reshape(-1), _flat(index, x.size).reshape(-1)
     if accumulate:
@@ -518,7 +546,13 @@ def _take_along_grad(g: Any, x_shape: Any, indices: Any, dim: Any) -> Any:
     x, index, d = _along(np.empty(x_shape, bool), indices, dim)
     size = x.shape[d]
     spread = scatter_add(np.zeros(x.shape, g.dtype), d, np.where(index < 0, index + size, index), g)
-    return spread.reshape(x_shape) if dim is None else spread if x.shape == tuple(x_shape) else sum_to_shape(spread, tuple(x_shape))
+    return (
+        spread.reshape(x_shape)
+        if dim is None
+        else spread
+        if x.shape == tuple(x_shape)
+        else sum_to_shape(spread, tuple(x_shape))
+    )
 
 
 take_along_dim.grad(x=_take_along_grad)

@@ -86,7 +86,13 @@ def add_at(out: Any, index: Any, values: Any) -> None:
         out[index] += values  # a mask names no element twice
         return
     rows = index[0] if isinstance(index, tuple) and len(index) == 1 else index
-    if isinstance(rows, np.ndarray) and rows.dtype.kind in "iu" and out.ndim >= 2 and rows.size > 16 and out.flags.c_contiguous:
+    if (
+        isinstance(rows, np.ndarray)
+        and rows.dtype.kind in "iu"
+        and out.ndim >= 2
+        and rows.size > 16
+        and out.flags.c_contiguous
+    ):
         # rows of a table: a 1-d add.at over flat positions is some five times faster than over rows
         width = out.size // max(len(out), 1)
         flat = (np.where(rows < 0, rows + len(out), rows).reshape(-1, 1) * width + np.arange(width)).ravel()
@@ -165,7 +171,7 @@ setitem.grad(x=lambda g, index: setitem(g, index, 0), value=_value_grad)
 def index_put(x: Any, indices: Any, values: Any, accumulate: Any = False) -> Any:
     """A copy of `x` with `values` written (or, with `accumulate`, added) at a tuple of index tensors."""
     out = x.copy()
-    index = tuple(slice(None) if i is None else np.asarray(i) for i in indices)
+    index = _plain_indices(indices)
     if accumulate:
         np.add.at(out, index, values)
     else:
@@ -180,6 +186,8 @@ def _plain_indices(indices: Any) -> Any:
 index_put.grad(
     x=lambda g, indices, accumulate: g if accumulate else setitem(g, _plain_indices(indices), 0),
     values=lambda g, indices, accumulate, x_shape, values_shape: (
-        getitem(g, _plain_indices(indices)) if accumulate else _value_grad(g, _plain_indices(indices), x_shape, values_shape)
+        getitem(g, _plain_indices(indices))
+        if accumulate
+        else _value_grad(g, _plain_indices(indices), x_shape, values_shape)
     ),
 )

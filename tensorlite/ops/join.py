@@ -27,7 +27,9 @@ def cat(tensors: Any, dim: Any = 0) -> Any:
             raise RuntimeError(f"Tensors must have same number of dimensions: got {first.ndim} and {t.ndim}")
         for k in range(first.ndim):
             if k != d and t.shape[k] != first.shape[k]:
-                raise RuntimeError(f"Sizes of tensors must match except in dimension {d}. Expected size {first.shape[k]} but got size {t.shape[k]} for tensor number {i} in the list.")
+                raise RuntimeError(
+                    f"Sizes of tensors must match except in dimension {d}. Expected size {first.shape[k]} but got size {t.shape[k]} for tensor number {i} in the list."
+                )
     return np.concatenate(kept, axis=d)
 
 
@@ -137,9 +139,7 @@ def chunk(x: Any, chunks: Any, dim: Any = 0) -> Any:
 def tensor_split(x: Any, indices_or_sections: Any, dim: Any = 0) -> Any:
     """Views of `x` along `dim`: that many of nearly equal size, or cut before each of the given indices."""
     if x.ndim == 0:
-        raise RuntimeError(
-            "tensor_split expected at least a 1-dimensional tensor, but got a tensor with 0 dims"
-        )
+        raise RuntimeError("tensor_split expected at least a 1-dimensional tensor, but got a tensor with 0 dims")
     d = check_dim(dim, x.ndim)
     n, cuts = x.shape[d], indices_or_sections
     if isinstance(cuts, np.ndarray):

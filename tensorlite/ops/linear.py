@@ -28,7 +28,14 @@ def linear(x: Any, weight: Any, bias: Any = None) -> Any:
 
 
 def _plain(x: Any, weight: Any, bias: Any) -> bool:
-    return x.dtype.kind == "f" and weight.ndim == 2 and x.ndim > 1 and x.size > 0 and weight.size > 0 and (bias is None or bias.ndim == 1)
+    return (
+        x.dtype.kind == "f"
+        and weight.ndim == 2
+        and x.ndim > 1
+        and x.size > 0
+        and weight.size > 0
+        and (bias is None or bias.ndim == 1)
+    )
 
 
 def _check(x: Any, weight: Any, bias: Any) -> None:
@@ -36,7 +43,9 @@ def _check(x: Any, weight: Any, bias: Any) -> None:
         if p is not None and p.dtype != x.dtype:
             raise RuntimeError(f"mat1 and mat2 must have the same dtype, but got {x.dtype} and {p.dtype}")
     if x.ndim == 0 or weight.ndim == 0:
-        raise RuntimeError(f"both arguments to linear need to be at least 1D, but they are {x.ndim}D and {weight.ndim}D")
+        raise RuntimeError(
+            f"both arguments to linear need to be at least 1D, but they are {x.ndim}D and {weight.ndim}D"
+        )
     if weight.ndim > 2:
         raise RuntimeError(f"linear: expected weight (out, in), got {weight.shape}")
     if x.shape[-1] != weight.shape[-1]:

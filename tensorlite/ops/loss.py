@@ -77,10 +77,15 @@ nll.grad(x=_nll_grad)
 
 
 def cross_entropy_definition(
-    x: Any, target: Any, weight: Any = None, ignore_index: Any = -100, label_smoothing: Any = 0.0, reduction: Any = "mean"
+    x: Any,
+    target: Any,
+    weight: Any = None,
+    ignore_index: Any = -100,
+    label_smoothing: Any = 0.0,
+    reduction: Any = "mean",
 ) -> Any:
     """-Σ_c q_c w_c log softmax(x)_c with q the smoothed one-hot target, in ordinary ops; the mean divides by Σ w[target]."""
-    rows, classes = x.shape
+    classes = x.shape[1]
     kept = target != ignore_index
     index = np.where(kept, target, 0)
     w = np.ones(classes) if weight is None else weight._data if hasattr(weight, "_data") else weight
@@ -98,7 +103,12 @@ def cross_entropy_definition(
 
 @op(namespaces=(), aux=True, quiet=True, definition=cross_entropy_definition, name="cross_entropy")
 def cross_entropy_rows(
-    x: Any, target: Any, weight: Any = None, ignore_index: Any = -100, label_smoothing: Any = 0.0, reduction: Any = "mean"
+    x: Any,
+    target: Any,
+    weight: Any = None,
+    ignore_index: Any = -100,
+    label_smoothing: Any = 0.0,
+    reduction: Any = "mean",
 ) -> Any:
     """Cross entropy of logits `(N, C)` and integer targets `(N,)`: log softmax and negative log likelihood in one pass."""
     _one_hot_weights(target, weight, ignore_index, x.shape[1])
@@ -107,12 +117,16 @@ def cross_entropy_rows(
     return kernel.cross_entropy(x, target, weight, ignore_index, label_smoothing, reduction)
 
 
-def _analytic_cross_entropy(x: Any, target: Any, weight: Any, ignore_index: Any, label_smoothing: Any, reduction: Any) -> Any:
+def _analytic_cross_entropy(
+    x: Any, target: Any, weight: Any, ignore_index: Any, label_smoothing: Any, reduction: Any
+) -> Any:
     ordered(x, "cross_entropy")
     return np.asarray(
         kernel.cross_entropy_definition(x, target, weight, ignore_index, label_smoothing, reduction)
         if x.size
-        else np.full((), np.nan if reduction == "mean" else 0, x.dtype) if reduction != "none" else np.zeros(target.shape, x.dtype)
+        else np.full((), np.nan if reduction == "mean" else 0, x.dtype)
+        if reduction != "none"
+        else np.zeros(target.shape, x.dtype)
     )
 
 
@@ -229,4 +243,3 @@ def _smooth_l1_slope(g: Any, x: Any, y: Any, beta: Any) -> Any:
 
 
 smooth_l1.grad(x=_smooth_l1_slope, y=lambda g, x, y, beta: -_smooth_l1_slope(g, x, y, beta))
-

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..kernels import norm as kernel
+from .analytic import ordered
 from .table import op
 
 
@@ -60,6 +61,7 @@ def _analytic(definition: Any, x: Any, *arguments: Any) -> Any:
         raise RuntimeError(f'"LayerNormKernelImpl" not implemented for {x.dtype}')
     dims = tuple(range(x.ndim - arguments[-1], x.ndim))
     if definition is layer_norm_definition:
+        ordered(x, "layer_norm")
         centred = x - x.mean(dims, keepdims=True)
         y = centred / np.sqrt((centred * centred).mean(dims, keepdims=True) + arguments[2])
         return (y if arguments[0] is None else y * arguments[0]) + (0 if arguments[1] is None else arguments[1])
@@ -100,10 +102,21 @@ def rms_norm(x: Any, weight: Any, eps: Any, count: Any) -> Any:
 
 def _rms_norm_grad(g: Any, needs: Any, x: Any, weight: Any, eps: Any, count: Any, aux: Any) -> Any:
     shape = x.shape[x.ndim - count :]
+    if aux is None and x.size:
+        return _complex_rms_norm_grad(g, x, weight, eps, count)
     if aux is None:
         return [np.zeros(x.shape, x.dtype), np.zeros(shape)]
     dx, dw = kernel.rms_norm_backward(_rows(g, count), _rows(x, count), aux[0], _flat(weight))
     return [dx.reshape(x.shape), dw.reshape(shape)]
+
+
+def _complex_rms_norm_grad(g: Any, x: Any, weight: Any, eps: Any, count: Any) -> Any:
+    dims = tuple(range(x.ndim - count, x.ndim))
+    r = np.conj(1 / np.sqrt((x * x).mean(dims, keepdims=True) + eps))
+    xc = np.conj(x)
+    gw = g if weight is None else g * np.conj(weight)
+    dx = r * (gw - r * r * xc * (gw * xc).mean(dims, keepdims=True))
+    return [dx, (g * xc * r).sum(tuple(range(x.ndim - count)))]
 
 
 rms_norm.grad(_rms_norm_grad, wrt=("x", "weight"))

@@ -27,7 +27,9 @@ def _sizes(x: Any, kernel: Any, stride: Any, padding: Any, dilation: Any, ceil_m
         if p < 0:
             raise RuntimeError(f"pad must be non-negative, but got pad: {p}")
         if 2 * p > k:
-            raise RuntimeError(f"pad should be at most half of effective kernel size, but got pad={p}, kernel_size={k} and dilation=1")
+            raise RuntimeError(
+                f"pad should be at most half of effective kernel size, but got pad={p}, kernel_size={k} and dilation=1"
+            )
     if any(k <= 0 for k in kernel):
         raise RuntimeError(f"{name}: kernel size should be greater than zero, but got {tuple(kernel)}")
     if any(s <= 0 for s in stride):
@@ -39,7 +41,9 @@ def _sizes(x: Any, kernel: Any, stride: Any, padding: Any, dilation: Any, ceil_m
         for n, k, s, p, d in zip(x.shape[2:], kernel, stride, padding, dilation, strict=True)
     )
     if any(m < 1 for m in out):
-        raise RuntimeError(f"Given input size: {tuple(x.shape[1:])}. Calculated output size: {(x.shape[1], *out)}. Output size is too small")
+        raise RuntimeError(
+            f"Given input size: {tuple(x.shape[1:])}. Calculated output size: {(x.shape[1], *out)}. Output size is too small"
+        )
     return out
 
 
@@ -66,9 +70,17 @@ def max_pool(x: Any, kernel: Any, stride: Any, padding: Any, dilation: Any, ceil
     out = _sizes(x, kernel, stride, padding, dilation, ceil_mode, "max_pool")
     values = ordered(x, "max_pool")
     pairs = _pairs(x, kernel, stride, padding, dilation, out)
-    full = np.pad(values, ((0, 0), (0, 0), *pairs), constant_values=_lowest(values.dtype)) if any(map(any, pairs)) else np.ascontiguousarray(values)
+    full = (
+        np.pad(values, ((0, 0), (0, 0), *pairs), constant_values=_lowest(values.dtype))
+        if any(map(any, pairs))
+        else np.ascontiguousarray(values)
+    )
     view = windows(full, kernel, stride, dilation, out)
-    best = branch(view.reshape(*view.shape[: 2 + len(out)], math.prod(kernel)).argmax(-1)) if view.size else np.zeros(view.shape[: 2 + len(out)], np.int64)
+    best = (
+        branch(view.reshape(*view.shape[: 2 + len(out)], math.prod(kernel)).argmax(-1))
+        if view.size
+        else np.zeros(view.shape[: 2 + len(out)], np.int64)
+    )
     position = np.zeros(best.shape, np.int64)
     offsets = np.unravel_index(best, kernel)
     for axis, n in enumerate(x.shape[2:]):
@@ -103,7 +115,9 @@ def adaptive_max_pool(x: Any, size: Any) -> Any:
         for n, (a, _), offset in zip(spatial, bounds, np.unravel_index(best, block.shape[2:]), strict=True):
             flat = flat * n + a + offset
         position[(slice(None), slice(None), *cell)] = flat
-    picked = np.take_along_axis(x.reshape(*x.shape[:2], -1), position.reshape(*x.shape[:2], -1), 2).reshape(position.shape)
+    picked = np.take_along_axis(x.reshape(*x.shape[:2], -1), position.reshape(*x.shape[:2], -1), 2).reshape(
+        position.shape
+    )
     return (picked, position), position
 
 
@@ -117,7 +131,9 @@ def max_unpool(x: Any, index: Any, size: Any) -> Any:
     total = math.prod(size)
     flat = index.reshape(n, c, -1)
     if flat.size and (flat.min() < 0 or flat.max() >= total):
-        raise RuntimeError(f"found an invalid max index: {flat.max()} (output volumes are of size {'x'.join(map(str, size))})")
+        raise RuntimeError(
+            f"found an invalid max index: {flat.max()} (output volumes are of size {'x'.join(map(str, size))})"
+        )
     out = np.zeros((n, c, total), x.dtype)
     np.put_along_axis(out, flat, x.reshape(n, c, -1), 2)
     return out.reshape(n, c, *size)
@@ -145,16 +161,20 @@ def avg_pool(
     out = _sizes(x, kernel, stride, padding, ones, ceil_mode, "avg_pool")
     pairs = _pairs(x, kernel, stride, padding, ones, out)
     full = np.pad(x, ((0, 0), (0, 0), *pairs)) if any(map(any, pairs)) else np.ascontiguousarray(x)
-    total = windows(full, kernel, stride, ones, out).sum(tuple(range(2 + len(out), 2 + 2 * len(out))), dtype=_wide(x.dtype))
+    total = windows(full, kernel, stride, ones, out).sum(
+        tuple(range(2 + len(out), 2 + 2 * len(out))), dtype=_wide(x.dtype)
+    )
     count = _divisors(x.shape[2:], kernel, stride, padding, out, count_include_pad, divisor_override)
-    return (total // count if x.dtype.kind in "iu" else total / count).astype(x.dtype)
+    return np.asarray(np.trunc(total / count) if x.dtype.kind in "iu" else total / count).astype(x.dtype)
 
 
 def _wide(dtype: Any) -> Any:
     return np.float64 if dtype.kind == "f" else dtype
 
 
-def _divisors(spatial: Any, kernel: Any, stride: Any, padding: Any, out: Any, count_include_pad: Any, divisor_override: Any) -> Any:
+def _divisors(
+    spatial: Any, kernel: Any, stride: Any, padding: Any, out: Any, count_include_pad: Any, divisor_override: Any
+) -> Any:
     """How many elements each window counts."""
     if divisor_override is not None:
         if divisor_override == 0:
@@ -171,7 +191,14 @@ def _divisors(spatial: Any, kernel: Any, stride: Any, padding: Any, out: Any, co
 
 @op(namespaces=())
 def avg_pool_input(
-    g: Any, shape: Any, kernel: Any, stride: Any, padding: Any, ceil_mode: Any, count_include_pad: Any, divisor_override: Any
+    g: Any,
+    shape: Any,
+    kernel: Any,
+    stride: Any,
+    padding: Any,
+    ceil_mode: Any,
+    count_include_pad: Any,
+    divisor_override: Any,
 ) -> Any:
     """The transpose of `avg_pool`."""
     out = g.shape[2:]
@@ -183,7 +210,14 @@ def avg_pool_input(
 
 
 def _avg_rule(
-    g: Any, x_shape: Any, kernel: Any, stride: Any, padding: Any, ceil_mode: Any, count_include_pad: Any, divisor_override: Any
+    g: Any,
+    x_shape: Any,
+    kernel: Any,
+    stride: Any,
+    padding: Any,
+    ceil_mode: Any,
+    count_include_pad: Any,
+    divisor_override: Any,
 ) -> Any:
     return avg_pool_input(g, x_shape, kernel, stride, padding, ceil_mode, count_include_pad, divisor_override)
 
@@ -206,10 +240,13 @@ def im2col(x: Any, kernel: Any, dilation: Any, padding: Any, stride: Any) -> Any
     """The windows of `x (N, C, H, W)` as columns: `(N, C * kernel, places)`."""
     pairs = tuple((p, p) for p in padding)
     out = tuple(
-        (n + 2 * p - d * (k - 1) - 1) // s + 1 for n, p, k, s, d in zip(x.shape[2:], padding, kernel, stride, dilation, strict=True)
+        (n + 2 * p - d * (k - 1) - 1) // s + 1
+        for n, p, k, s, d in zip(x.shape[2:], padding, kernel, stride, dilation, strict=True)
     )
     if any(m < 1 for m in out):
-        raise RuntimeError(f"Given input with spatial size {tuple(x.shape[2:])}, the calculated shape of the array of sliding blocks {out} is too small")
+        raise RuntimeError(
+            f"Given input with spatial size {tuple(x.shape[2:])}, the calculated shape of the array of sliding blocks {out} is too small"
+        )
     full = np.pad(x, ((0, 0), (0, 0), *pairs))
     view = windows(full, kernel, stride, dilation, out)
     return view.transpose(0, 1, 4, 5, 2, 3).reshape(x.shape[0], x.shape[1] * math.prod(kernel), math.prod(out))
@@ -219,16 +256,27 @@ def im2col(x: Any, kernel: Any, dilation: Any, padding: Any, stride: Any) -> Any
 def col2im(x: Any, size: Any, kernel: Any, dilation: Any, padding: Any, stride: Any) -> Any:
     """The transpose of `im2col`: columns `(N, C * kernel, places)` added into an image of `size`."""
     out = tuple(
-        (n + 2 * p - d * (k - 1) - 1) // s + 1 for n, p, k, s, d in zip(size, padding, kernel, stride, dilation, strict=True)
+        (n + 2 * p - d * (k - 1) - 1) // s + 1
+        for n, p, k, s, d in zip(size, padding, kernel, stride, dilation, strict=True)
     )
     if math.prod(out) != x.shape[2]:
-        raise RuntimeError(f"Given output_size={tuple(size)}, kernel_size={tuple(kernel)}, expected size of input's dimension 2 to match the calculated number of sliding blocks {math.prod(out)}, but got input.size(2)={x.shape[2]}.")
+        raise RuntimeError(
+            f"Given output_size={tuple(size)}, kernel_size={tuple(kernel)}, expected size of input's dimension 2 to match the calculated number of sliding blocks {math.prod(out)}, but got input.size(2)={x.shape[2]}."
+        )
     if x.shape[1] % math.prod(kernel):
-        raise RuntimeError(f"Expected size of input's dimension 1 to be divisible by the product of kernel_size, but got input.size(1)={x.shape[1]} and kernel_size={tuple(kernel)}.")
+        raise RuntimeError(
+            f"Expected size of input's dimension 1 to be divisible by the product of kernel_size, but got input.size(1)={x.shape[1]} and kernel_size={tuple(kernel)}."
+        )
     channels = x.shape[1] // math.prod(kernel)
     columns = x.reshape(x.shape[0], channels, *kernel, *out)
-    return add_windows(columns, (x.shape[0], channels, *size), kernel, stride, tuple((p, p) for p in padding), dilation, out)
+    return add_windows(
+        columns, (x.shape[0], channels, *size), kernel, stride, tuple((p, p) for p in padding), dilation, out
+    )
 
 
-im2col.grad(x=lambda g, x_shape, kernel, dilation, padding, stride: col2im(g, tuple(x_shape[2:]), kernel, dilation, padding, stride))
+im2col.grad(
+    x=lambda g, x_shape, kernel, dilation, padding, stride: col2im(
+        g, tuple(x_shape[2:]), kernel, dilation, padding, stride
+    )
+)
 col2im.grad(x=lambda g, kernel, dilation, padding, stride: im2col(g, kernel, dilation, padding, stride))

@@ -76,9 +76,7 @@ def repeat(x: Any, repeats: Any) -> Any:
     if any(t < 0 for t in times):
         raise RuntimeError(f"Trying to create tensor with negative dimension in repeat{list(times)}")
     if len(times) < x.ndim:
-        raise RuntimeError(
-            "Number of dimensions of repeat dims can not be smaller than number of dimensions of tensor"
-        )
+        raise RuntimeError("Number of dimensions of repeat dims can not be smaller than number of dimensions of tensor")
     return np.tile(x, times)
 
 
@@ -100,7 +98,9 @@ def repeat_interleave(x: Any, repeats: Any, dim: Any = None, output_size: Any = 
     d, counts = _interleaving(x.shape, repeats, dim)
     out = np.repeat(x.reshape(-1) if dim is None else x if x.ndim else x.reshape(1), counts, axis=d)
     if output_size is not None and out.shape[d] != output_size:
-        raise RuntimeError(f"allocated size does not match required size: output_size is {output_size}, got {out.shape[d]}")
+        raise RuntimeError(
+            f"allocated size does not match required size: output_size is {output_size}, got {out.shape[d]}"
+        )
     return out
 
 
@@ -141,9 +141,13 @@ def constant_pad(x: Any, pad: Any, value: Any = 0) -> Any:
     grown = [(max(a, 0), max(b, 0)) for a, b in pairs]
     for n, (a, b) in zip(x.shape, pairs, strict=True):
         if n + a + b < 0:
-            raise RuntimeError(f"The input size {n}, plus negative padding {a} and {b}, resulted in a negative output size")
+            raise RuntimeError(
+                f"The input size {n}, plus negative padding {a} and {b}, resulted in a negative output size"
+            )
     x = x[cut]
-    out = np.full(tuple(n + a + b for n, (a, b) in zip(x.shape, grown, strict=True)), 0 if value is None else value, x.dtype)
+    out = np.full(
+        tuple(n + a + b for n, (a, b) in zip(x.shape, grown, strict=True)), 0 if value is None else value, x.dtype
+    )
     out[tuple(slice(a, a + n) for n, (a, _) in zip(x.shape, grown, strict=True))] = x
     return out
 

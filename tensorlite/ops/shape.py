@@ -27,7 +27,9 @@ def _infer(shape: tuple[int, ...], size: int) -> tuple[int, ...]:
     if unknown:
         if known == 0:
             if size == 0:
-                raise RuntimeError(f"cannot reshape tensor of 0 elements into shape {list(shape)} because the unspecified dimension size -1 can be any value and is ambiguous")
+                raise RuntimeError(
+                    f"cannot reshape tensor of 0 elements into shape {list(shape)} because the unspecified dimension size -1 can be any value and is ambiguous"
+                )
             raise RuntimeError(f"shape '{list(shape)}' is invalid for input of size {size}")
         if size % known:
             raise RuntimeError(f"shape '{list(shape)}' is invalid for input of size {size}")
@@ -92,13 +94,17 @@ def permute(x: Any, dims: Any) -> Any:
     """`x` with its dims in the given order; a view."""
     order = tuple(check_dim(d, x.ndim) for d in dims)
     if len(order) != x.ndim:
-        raise RuntimeError(f"permute(sparse_coo): number of dimensions in the tensor input does not match the length of the desired ordering of dimensions i.e. input.dim() = {x.ndim} is not equal to len(dims) = {len(order)}")
+        raise RuntimeError(
+            f"permute(sparse_coo): number of dimensions in the tensor input does not match the length of the desired ordering of dimensions i.e. input.dim() = {x.ndim} is not equal to len(dims) = {len(order)}"
+        )
     if len(set(order)) != len(order):
         raise RuntimeError("permute(): duplicate dims are not allowed.")
     return np.transpose(x, order)
 
 
-permute.grad(x=lambda g, dims: np.transpose(g, tuple(int(i) for i in np.argsort([d % g.ndim for d in dims]))) if g.ndim else g)
+permute.grad(
+    x=lambda g, dims: np.transpose(g, tuple(int(i) for i in np.argsort([d % g.ndim for d in dims]))) if g.ndim else g
+)
 
 
 @op(view=True)
@@ -108,11 +114,15 @@ def expand(x: Any, size: Any) -> Any:
     size = _size(size)
     lead = len(size) - x.ndim
     if lead < 0:
-        raise RuntimeError(f"expand({{{list(x.shape)}}}, size={list(size)}): the number of sizes provided ({len(size)}) must be greater or equal to the number of dimensions in the tensor ({x.ndim})")
+        raise RuntimeError(
+            f"expand({{{list(x.shape)}}}, size={list(size)}): the number of sizes provided ({len(size)}) must be greater or equal to the number of dimensions in the tensor ({x.ndim})"
+        )
     target = tuple(x.shape[i - lead] if s == -1 and i >= lead else s for i, s in enumerate(size))
     for i, (n, s) in enumerate(zip(x.shape, target[lead:], strict=True)):
         if n not in (1, s):
-            raise RuntimeError(f"The expanded size of the tensor ({s}) must match the existing size ({n}) at non-singleton dimension {i + lead}.  Target sizes: {list(size)}.  Tensor sizes: {list(x.shape)}")
+            raise RuntimeError(
+                f"The expanded size of the tensor ({s}) must match the existing size ({n}) at non-singleton dimension {i + lead}.  Target sizes: {list(size)}.  Tensor sizes: {list(x.shape)}"
+            )
     return np.broadcast_to(x, target)
 
 
@@ -195,11 +205,6 @@ def diagonal(x: Any, offset: Any = 0, dim1: Any = 0, dim2: Any = 1) -> Any:
     return view
 
 
-diagonal.grad(
-    x=lambda g, x_shape, offset, dim1, dim2: diagonal_scatter(np.zeros(x_shape, g.dtype), g, offset, dim1, dim2)
-)
-
-
 @op()
 def diagonal_scatter(x: Any, src: Any, offset: Any = 0, dim1: Any = 0, dim2: Any = 1) -> Any:
     """A copy of `x` whose diagonal between `dim1` and `dim2` is `src`."""
@@ -213,6 +218,9 @@ def diagonal_scatter(x: Any, src: Any, offset: Any = 0, dim1: Any = 0, dim2: Any
     return out
 
 
+diagonal.grad(
+    x=lambda g, x_shape, offset, dim1, dim2: diagonal_scatter(np.zeros(x_shape, g.dtype), g, offset, dim1, dim2)
+)
 diagonal_scatter.grad(
     x=lambda g, src_shape, offset, dim1, dim2: diagonal_scatter(g, np.zeros(src_shape, g.dtype), offset, dim1, dim2),
     src=lambda g, offset, dim1, dim2: diagonal(g, offset, dim1, dim2),
@@ -257,7 +265,9 @@ def unfold(x: Any, dimension: Any, size: Any, step: Any) -> Any:
     n = x.shape[d] if x.ndim else 1
     if size < 0 or size > n:
         raise RuntimeError(
-            f"maximum size for tensor at dimension {d} is {n} but size is {size}" if size > n else f"size is {size} but must be >= 0"
+            f"maximum size for tensor at dimension {d} is {n} but size is {size}"
+            if size > n
+            else f"size is {size} but must be >= 0"
         )
     if step <= 0:
         raise RuntimeError(f"step is {step} but must be > 0")

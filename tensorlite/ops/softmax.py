@@ -19,14 +19,20 @@ from .table import op
 @op(namespaces=(), name="constant_max")
 def constant_max(x: Any, dim: Any) -> Any:
     """The maximum along `dim`, kept as a dim of size 1, for shifting only: it passes no gradient."""
-    return np.max(real(x), axis=dim, keepdims=True) if x.shape[dim] else np.zeros((*x.shape[:dim], 1, *x.shape[dim + 1 :]), real(x).dtype)
+    return (
+        np.max(real(x), axis=dim, keepdims=True)
+        if x.shape[dim]
+        else np.zeros((*x.shape[:dim], 1, *x.shape[dim + 1 :]), real(x).dtype)
+    )
 
 
 def _prepared(x: Any, dim: Any, dtype: Any, name: str) -> tuple[Any, int]:
     if dtype is not None:
         x = x.astype(to_numpy_dtype(dtype), copy=False)
     if x.dtype.kind not in "fc":
-        raise RuntimeError(f'"{name}_lastdim_kernel_impl" not implemented for {x.dtype}; give dtype=, or a floating-point tensor')
+        raise RuntimeError(
+            f'"{name}_lastdim_kernel_impl" not implemented for {x.dtype}; give dtype=, or a floating-point tensor'
+        )
     return x, check_dim(dim, x.ndim)
 
 

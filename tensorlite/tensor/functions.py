@@ -243,9 +243,7 @@ def rot90(input: Tensor, k: int = 1, dims: Sequence[int] = (0, 1)) -> Tensor:
     if input.ndim < 2:
         raise RuntimeError(f"expected total dims >= 2, but got total dims = {input.ndim}")
     if dims[0] == dims[1] or abs(dims[0] - dims[1]) == input.ndim:
-        raise RuntimeError(
-            f"expected rotation dims to be different, but got dim0 = {dims[0]} and dim1 = {dims[1]}"
-        )
+        raise RuntimeError(f"expected rotation dims to be different, but got dim0 = {dims[0]} and dim1 = {dims[1]}")
     a, b = (check_dim(d, input.ndim) for d in dims)
     turns = k % 4
     if turns == 0:
@@ -292,7 +290,9 @@ def _splitter(name: str, dim_of: Callable[[Tensor], int], least: int) -> Callabl
             raise RuntimeError(
                 f"torch.{name} requires a tensor with at least {least} dimension{'s' if least > 1 else ''}, but got a tensor with {input.ndim} dimensions!"
             )
-        cuts = kwargs.get("indices_or_sections", kwargs.get("sections", kwargs.get("indices", args[0] if len(args) == 1 else args)))
+        cuts = kwargs.get(
+            "indices_or_sections", kwargs.get("sections", kwargs.get("indices", args[0] if len(args) == 1 else args))
+        )
         d = dim_of(input)
         if isinstance(cuts, int) and (cuts <= 0 or input._data.shape[d] % cuts):
             raise RuntimeError(
@@ -326,7 +326,9 @@ def block_diag(*tensors: Any) -> Tensor:
     matrices = [atleast_2d(x) for x in (tensors or (wrap(np.zeros((1, 0), np.float32)),))]
     for x in matrices:
         if x.ndim != 2:
-            raise RuntimeError(f"torch.block_diag: Input tensors must have 2 or fewer dimensions. Input has {x.ndim} dimensions")
+            raise RuntimeError(
+                f"torch.block_diag: Input tensors must have 2 or fewer dimensions. Input has {x.ndim} dimensions"
+            )
     total = sum(x._data.shape[1] for x in matrices)
     start = 0
     for x in matrices:
@@ -343,7 +345,9 @@ def meshgrid(*tensors: Any, indexing: str = "ij") -> tuple[Tensor, ...]:
         raise RuntimeError(f'torch.meshgrid: indexing must be one of "xy" or "ij", but received: {indexing}')
     for x in items:
         if x.ndim != 1:
-            raise RuntimeError(f"torch.meshgrid: Expected 0D or 1D tensor in the tensor list but got: {list(x._data.shape)}")
+            raise RuntimeError(
+                f"torch.meshgrid: Expected 0D or 1D tensor in the tensor list but got: {list(x._data.shape)}"
+            )
     swap = indexing == "xy" and len(items) > 1
     if swap:
         items[0], items[1] = items[1], items[0]
@@ -401,7 +405,9 @@ def diagonal_copy(input: Tensor, offset: int = 0, dim1: int = 0, dim2: int = 1) 
 
 
 def _triangle(name: str, choose: Callable[..., Any]) -> Callable[..., Tensor]:
-    def indices(row: int, col: int, offset: int = 0, *, dtype: Any = None, device: Any = None, layout: Any = None) -> Tensor:
+    def indices(
+        row: int, col: int, offset: int = 0, *, dtype: Any = None, device: Any = None, layout: Any = None
+    ) -> Tensor:
         from ..dtypes import to_numpy_dtype
 
         if row < 0 or col < 0:
@@ -434,18 +440,18 @@ def vander(x: Tensor, N: int | None = None, increasing: bool = False) -> Tensor:
 
 def trapezoid(y: Tensor, x: Tensor | None = None, *, dx: Any = 1, dim: int = -1) -> Tensor:
     """Integral of `y` along `dim` by the trapezoidal rule, at the points `x` or at distance `dx`."""
-    return _areas(y, x, dx, dim).sum(dim)  # type: ignore[no-any-return,attr-defined]
+    return _areas(y, x, dx, dim).sum(dim)  # type: ignore[no-any-return]
 
 
 def cumulative_trapezoid(y: Tensor, x: Tensor | None = None, *, dx: Any = 1, dim: int = -1) -> Tensor:
     """Running integral of `y` along `dim` by the trapezoidal rule."""
-    return _areas(y, x, dx, dim).cumsum(dim)  # type: ignore[no-any-return,attr-defined]
+    return _areas(y, x, dx, dim).cumsum(dim)  # type: ignore[no-any-return]
 
 
 def _areas(y: Tensor, x: Tensor | None, dx: Any, dim: int) -> Tensor:
     d = check_dim(dim, y.ndim)
     n = y._data.shape[d]
-    heights = narrow(y, d, 0, max(n - 1, 0)) + narrow(y, d, min(n, 1), max(n - 1, 0))  # type: ignore[operator]
+    heights = narrow(y, d, 0, max(n - 1, 0)) + narrow(y, d, min(n, 1), max(n - 1, 0))
     if x is None:
         return heights * (dx / 2)  # type: ignore[no-any-return]
     if x.ndim == 1:
@@ -455,14 +461,16 @@ def _areas(y: Tensor, x: Tensor | None, dx: Any, dim: int) -> Tensor:
         return heights * apply(shape.reshape, (width, (-1,) + (1,) * (y.ndim - d - 1))) / 2  # type: ignore[no-any-return]
     e = d - y.ndim
     m = x._data.shape[e]
-    widths = narrow(x, e, 1, m - 1) - narrow(x, e, 0, m - 1)  # type: ignore[operator]
-    return heights * widths / 2  # type: ignore[no-any-return]
+    widths = narrow(x, e, 1, m - 1) - narrow(x, e, 0, m - 1)
+    return heights * widths / 2
 
 
 # -- indexing -------------------------------------------------------------------------------------------------------------
 
 
-def _scatter_arguments(dim: int, index: Any, src: Any, value: Any, reduce: Any, x: Tensor) -> tuple[Any, tuple[Any, ...]]:
+def _scatter_arguments(
+    dim: int, index: Any, src: Any, value: Any, reduce: Any, x: Tensor
+) -> tuple[Any, tuple[Any, ...]]:
     source = value if src is None else src
     if reduce is None:
         return g.scatter_write, (dim, index, source)
@@ -473,13 +481,17 @@ def _scatter_arguments(dim: int, index: Any, src: Any, value: Any, reduce: Any, 
     return g.scatter_reduce, (dim, index, source, "sum" if reduce == "add" else "prod", True)
 
 
-def scatter(input: Tensor, dim: int, index: Tensor, src: Any = None, value: Any = None, *, reduce: str | None = None) -> Tensor:
+def scatter(
+    input: Tensor, dim: int, index: Tensor, src: Any = None, value: Any = None, *, reduce: str | None = None
+) -> Tensor:
     """`input` with `src` (a tensor, or one number) written at `index` along `dim`; `reduce` is None, "add" or "multiply"."""
     op, args = _scatter_arguments(dim, index, src, value, reduce, input)
     return apply(op, (input, *args))  # type: ignore[no-any-return]
 
 
-def scatter_(self: Tensor, dim: int, index: Tensor, src: Any = None, value: Any = None, *, reduce: str | None = None) -> Tensor:
+def scatter_(
+    self: Tensor, dim: int, index: Tensor, src: Any = None, value: Any = None, *, reduce: str | None = None
+) -> Tensor:
     """`scatter` in place."""
     op, args = _scatter_arguments(dim, index, src, value, reduce, self)
     return apply_inplace(op, self, args)  # type: ignore[no-any-return]
@@ -511,7 +523,9 @@ def _like(values: Tensor, x: Tensor) -> Tensor:
     return values
 
 
-def index_reduce(input: Tensor, dim: int, index: Tensor, source: Tensor, reduce: str, *, include_self: bool = True) -> Tensor:
+def index_reduce(
+    input: Tensor, dim: int, index: Tensor, source: Tensor, reduce: str, *, include_self: bool = True
+) -> Tensor:
     """Slices of `source` reduced into those of `input` that a 1-d index names: "prod", "mean", "amax" or "amin"."""
     if reduce not in ("prod", "mean", "amax", "amin"):
         raise RuntimeError(f"reduce argument must be either prod, mean, amax or amin, got {reduce}.")
@@ -519,7 +533,9 @@ def index_reduce(input: Tensor, dim: int, index: Tensor, source: Tensor, reduce:
         return apply(g.scatter_reduce, (input, 0, index, source, reduce, include_self))  # type: ignore[no-any-return]
     d = check_dim(dim, input.ndim)
     spread = index._data.reshape((-1,) + (1,) * (input.ndim - d - 1))
-    return apply(g.scatter_reduce, (input, d, np.broadcast_to(spread, source._data.shape), source, reduce, include_self))  # type: ignore[no-any-return]
+    return apply(  # type: ignore[no-any-return]
+        g.scatter_reduce, (input, d, np.broadcast_to(spread, source._data.shape), source, reduce, include_self)
+    )
 
 
 def select_scatter(input: Tensor, src: Tensor, dim: int, index: int) -> Tensor:
@@ -593,15 +609,10 @@ def fill_diagonal_(self: Tensor, fill_value: float, wrap: bool = False) -> Tenso
     if self.ndim < 2:
         raise RuntimeError("dimensions must larger than 1")
     sizes = self._data.shape
-    if self.ndim == 2:
-        rows, columns = sizes
-        mask = np.zeros(sizes, bool)
-        np.fill_diagonal(mask, True, wrap=wrap)
-    else:
-        if len(set(sizes)) != 1:
-            raise RuntimeError("all dimensions of input must be of equal length")
-        mask = np.zeros(sizes, bool)
-        np.fill_diagonal(mask, True)
+    if self.ndim > 2 and len(set(sizes)) != 1:
+        raise RuntimeError("all dimensions of input must be of equal length")
+    mask = np.zeros(sizes, bool)
+    np.fill_diagonal(mask, True, wrap=wrap and self.ndim == 2)
     return apply_inplace(g.masked_fill, self, (mask, fill_value))  # type: ignore[no-any-return]
 
 
@@ -610,31 +621,23 @@ def argwhere(input: Tensor) -> Tensor:
     return wrap(np.argwhere(input._data).astype(np.int64))  # type: ignore[no-any-return]
 
 
+_BOTH: list[Callable[..., Any]] = [
+    adjoint, argwhere, broadcast_to, contiguous, copy_, cumulative_trapezoid, diag, diagflat, dsplit, expand_as, fill, fill_,
+    fill_diagonal_, flatten, fliplr, flipud, hsplit, index_put, index_put_, index_reduce, is_contiguous, moveaxis, narrow, narrow_copy,
+    ravel, reshape_as, rot90, scatter, scatter_, select, select_scatter, slice_scatter, swapaxes, swapdims, t, tile, unsafe_chunk,
+    unsafe_split, view_as, vsplit, zero_,
+]  # fmt: skip
+_FUNCTIONS: list[Callable[..., Any]] = [
+    atleast_1d, atleast_2d, atleast_3d, block_diag, broadcast_shapes, broadcast_tensors, cartesian_prod, column_stack, combinations,
+    concat, diagonal_copy, dstack, hstack, meshgrid, trapezoid, tril_indices, triu_indices, vander, vstack, where,
+]  # fmt: skip
+_ALIASES: dict[str, Callable[..., Any]] = {"concatenate": concat, "row_stack": vstack, "trapz": trapezoid}
 
 EXPORTS: dict[str, tuple[Callable[..., Any], bool]] = {
-    name: (function, True)
-    for name, function in {
-        "adjoint": adjoint, "argwhere": argwhere, "broadcast_to": broadcast_to, "contiguous": contiguous, "copy_": copy_,
-        "cumulative_trapezoid": cumulative_trapezoid, "diag": diag, "diagflat": diagflat, "dsplit": dsplit, "expand_as": expand_as,
-        "fill": fill, "fill_": fill_, "fill_diagonal_": fill_diagonal_, "flatten": flatten, "fliplr": fliplr, "flipud": flipud,
-        "hsplit": hsplit, "index_put": index_put, "index_put_": index_put_, "index_reduce": index_reduce, "is_contiguous": is_contiguous,
-        "moveaxis": moveaxis, "narrow": narrow, "narrow_copy": narrow_copy, "ravel": ravel, "reshape_as": reshape_as, "rot90": rot90,
-        "scatter": scatter, "scatter_": scatter_, "select": select, "select_scatter": select_scatter, "slice_scatter": slice_scatter,
-        "swapaxes": swapaxes, "swapdims": swapdims, "t": t, "tile": tile, "unsafe_chunk": unsafe_chunk, "unsafe_split": unsafe_split,
-        "view_as": view_as, "vsplit": vsplit, "zero_": zero_,
-    }.items()
-}  # fmt: skip
-EXPORTS |= {
-    name: (function, False)
-    for name, function in {
-        "atleast_1d": atleast_1d, "atleast_2d": atleast_2d, "atleast_3d": atleast_3d, "block_diag": block_diag,
-        "broadcast_shapes": broadcast_shapes, "broadcast_tensors": broadcast_tensors, "cartesian_prod": cartesian_prod,
-        "column_stack": column_stack, "combinations": combinations, "concat": concat, "concatenate": concat,
-        "diagonal_copy": diagonal_copy, "dstack": dstack, "hstack": hstack, "meshgrid": meshgrid, "row_stack": vstack,
-        "trapezoid": trapezoid, "trapz": trapezoid, "tril_indices": tril_indices, "triu_indices": triu_indices, "vander": vander,
-        "vstack": vstack, "where": where,
-    }.items()
-}  # fmt: skip
+    **{function.__name__: (function, True) for function in _BOTH},
+    **{function.__name__: (function, False) for function in _FUNCTIONS},
+    **{name: (function, False) for name, function in _ALIASES.items()},
+}
 
 PROPERTIES: dict[str, Callable[[Tensor], Tensor]] = {"T": _numpy_t, "mT": _matrix_t, "H": _hermitian, "mH": adjoint}
 METHODS: dict[str, Callable[..., Any]] = {"where": _where_method}

@@ -1,5 +1,6 @@
 """torch.nn.functional's names: activations, losses, convolutions, pooling, normalisation, dropout, attention and embeddings as functions."""
 
+from . import activation, loss, pool
 from .activation import *  # noqa: F403
 from .attention import scaled_dot_product_attention
 from .conv import conv1d, conv2d, conv3d, conv_transpose1d, conv_transpose2d, conv_transpose3d
@@ -18,4 +19,56 @@ from .loss import *  # noqa: F403
 from .norm import batch_norm, group_norm, instance_norm, layer_norm, local_response_norm, rms_norm
 from .pool import *  # noqa: F403
 from .sparse import embedding, embedding_bag, one_hot
-from .vision import channel_shuffle, interpolate, pad, pixel_shuffle, pixel_unshuffle, upsample, upsample_bilinear, upsample_nearest
+from .vision import (
+    channel_shuffle,
+    interpolate,
+    pad,
+    pixel_shuffle,
+    pixel_unshuffle,
+    upsample,
+    upsample_bilinear,
+    upsample_nearest,
+)
+
+__all__ = [
+    *activation.__all__,
+    *loss.__all__,
+    *pool.__all__,
+    "alpha_dropout",
+    "batch_norm",
+    "bilinear",
+    "channel_shuffle",
+    "conv1d",
+    "conv2d",
+    "conv3d",
+    "conv_transpose1d",
+    "conv_transpose2d",
+    "conv_transpose3d",
+    "cosine_similarity",
+    "dropout",
+    "dropout1d",
+    "dropout2d",
+    "dropout3d",
+    "embedding",
+    "embedding_bag",
+    "feature_alpha_dropout",
+    "feature_dropout",
+    "group_norm",
+    "instance_norm",
+    "interpolate",
+    "layer_norm",
+    "linear",
+    "local_response_norm",
+    "normalize",
+    "one_hot",
+    "pad",
+    "pairwise_distance",
+    "pdist",
+    "pixel_shuffle",
+    "pixel_unshuffle",
+    "rms_norm",
+    "scaled_dot_product_attention",
+    "upsample",
+    "upsample_bilinear",
+    "upsample_nearest",
+]

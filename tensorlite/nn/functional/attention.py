@@ -57,7 +57,9 @@ def _check(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, p: float, causa
         raise RuntimeError(f"dropout probability has to be between 0 and 1, but got {p}")
     if mask is not None:
         if causal:
-            raise RuntimeError("_scaled_dot_product_attention: Explicit attn_mask should not be set when is_causal=True")
+            raise RuntimeError(
+                "_scaled_dot_product_attention: Explicit attn_mask should not be set when is_causal=True"
+            )
         if mask._data.dtype != np.bool_ and mask._data.dtype != q._data.dtype:
             raise RuntimeError(
                 f"Expected attn_mask dtype to be bool or to match query dtype, but got attn_mask.dtype: {mask.dtype} and  query.dtype: {q.dtype} instead."
@@ -69,7 +71,9 @@ def _check(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, p: float, causa
     if not gqa and q.ndim > 2 and k.ndim > 2:
         heads = (q._data.shape[-3], k._data.shape[-3], v._data.shape[-3])
         if len({h for h in heads if h != 1}) > 1:
-            raise RuntimeError(f"scaled_dot_product_attention: query, key and value have {heads} heads; enable_gqa=True lets keys and values share heads")
+            raise RuntimeError(
+                f"scaled_dot_product_attention: query, key and value have {heads} heads; enable_gqa=True lets keys and values share heads"
+            )
     if gqa and q._data.shape[-3] % max(k._data.shape[-3], 1):
         raise RuntimeError(
             f"For dense inputs, both fused kernels and the definition need the query heads ({q._data.shape[-3]}) to be a multiple of the key heads ({k._data.shape[-3]})"
@@ -78,8 +82,9 @@ def _check(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, p: float, causa
 
 def _same_batch(q: Any, k: Any, v: Any) -> tuple[Any, Any, Any]:
     """Leading dims broadcast; heads are left to the kernel, which lets several query heads share one of the keys."""
-    if q.ndim == k.ndim == v.ndim and q._data.shape[:-3] == k._data.shape[:-3] and k._data.shape[:-2] == v._data.shape[:-2]:
-        if q.ndim == 2 or not k._data.shape[-3] or q._data.shape[-3] % k._data.shape[-3] == 0:
-            return q, k, v
+    same_rank = q.ndim == k.ndim == v.ndim
+    same_batch = same_rank and q._data.shape[:-3] == k._data.shape[:-3] and k._data.shape[:-2] == v._data.shape[:-2]
+    if same_batch and (q.ndim == 2 or not k._data.shape[-3] or q._data.shape[-3] % k._data.shape[-3] == 0):
+        return q, k, v
     lead = np.broadcast_shapes(*(x._data.shape[:-2] for x in (q, k, v)))
-    return tuple(x.expand(*lead, *x._data.shape[-2:]) if x._data.shape[:-2] != lead else x for x in (q, k, v))  # type: ignore[return-value]
+    return tuple(x.expand(*lead, *x._data.shape[-2:]) if x._data.shape[:-2] != lead else x for x in (q, k, v))

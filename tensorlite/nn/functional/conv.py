@@ -20,11 +20,15 @@ def spread(value: Any, dims: int, name: str) -> tuple[int, ...]:
     if len(sizes) == 1:
         return sizes * dims
     if len(sizes) != dims:
-        raise RuntimeError(f"expected {name} to be a single integer value or a list of {dims} values to match the convolution dimensions, but got {name}={list(sizes)}")
+        raise RuntimeError(
+            f"expected {name} to be a single integer value or a list of {dims} values to match the convolution dimensions, but got {name}={list(sizes)}"
+        )
     return sizes
 
 
-def _padding(padding: Any, dims: int, kernel: Sequence[int], stride: Sequence[int], dilation: Sequence[int]) -> ops.Pairs:
+def _padding(
+    padding: Any, dims: int, kernel: Sequence[int], stride: Sequence[int], dilation: Sequence[int]
+) -> ops.Pairs:
     if isinstance(padding, str):
         if padding == "valid":
             return ((0, 0),) * dims
@@ -58,7 +62,9 @@ def _checked(input: Tensor, weight: Tensor, bias: Tensor | None, dims: int, grou
             f"Given {'transposed=1, ' if transposed else ''}groups={groups}, weight of size {list(w)}, expected input{list(input._data.shape)} to have {expected} channels, but got {channels} channels instead"
         )
     if w[0] % groups:
-        raise RuntimeError(f"expected weight to be divisible by {groups} at dimension 0, but got weight of size {list(w)} instead")
+        raise RuntimeError(
+            f"expected weight to be divisible by {groups} at dimension 0, but got weight of size {list(w)} instead"
+        )
     features = w[1] * groups if transposed else w[0]
     if bias is not None and bias._data.shape != (features,):
         raise RuntimeError(
@@ -70,7 +76,7 @@ def _checked(input: Tensor, weight: Tensor, bias: Tensor | None, dims: int, grou
 
 
 def _with_bias(out: Any, bias: Tensor | None, dims: int) -> Any:
-    return out if bias is None else out + bias.reshape((-1,) + (1,) * dims)  # type: ignore[attr-defined]
+    return out if bias is None else out + bias.reshape((-1,) + (1,) * dims)
 
 
 def _convolution(dims: int) -> Callable[..., Tensor]:
@@ -86,7 +92,9 @@ def _convolution(dims: int) -> Callable[..., Tensor]:
         _checked(input, weight, bias, dims, groups, False)
         steps, dilations = spread(stride, dims, "stride"), spread(dilation, dims, "dilation")
         if any(s <= 0 for s in steps) or any(d <= 0 for d in dilations):
-            raise RuntimeError(f"non-positive stride or dilation is not supported, got stride={steps}, dilation={dilations}")
+            raise RuntimeError(
+                f"non-positive stride or dilation is not supported, got stride={steps}, dilation={dilations}"
+            )
         kernel = weight._data.shape[2:]
         pairs = _padding(padding, dims, kernel, steps, dilations)
         for n, k, d, (a, b) in zip(input._data.shape[-dims:], kernel, dilations, pairs, strict=True):
@@ -95,7 +103,7 @@ def _convolution(dims: int) -> Callable[..., Tensor]:
                     f"Calculated padded input size per channel: ({n + a + b}). Kernel size: ({d * (k - 1) + 1}). Kernel size can't be greater than actual input size"
                 )
         single = input.ndim == dims + 1
-        x: Any = input.unsqueeze(0) if single else input  # type: ignore[attr-defined]
+        x: Any = input.unsqueeze(0) if single else input
         out = _with_bias(apply(ops.convolution, (x, weight, steps, pairs, dilations, groups)), bias, dims)
         return out.squeeze(0) if single else out  # type: ignore[no-any-return]
 
@@ -121,10 +129,12 @@ def _transposed(dims: int) -> Callable[..., Tensor]:
         extra, pads = spread(output_padding, dims, "output_padding"), spread(padding, dims, "padding")
         for e, s, d in zip(extra, steps, dilations, strict=True):
             if e >= s and e >= d:
-                raise RuntimeError(f"output padding must be smaller than either stride or dilation, but got output_padding={extra}, stride={steps}, dilation={dilations}")
+                raise RuntimeError(
+                    f"output padding must be smaller than either stride or dilation, but got output_padding={extra}, stride={steps}, dilation={dilations}"
+                )
         kernel = weight._data.shape[2:]
         single = input.ndim == dims + 1
-        x: Any = input.unsqueeze(0) if single else input  # type: ignore[attr-defined]
+        x: Any = input.unsqueeze(0) if single else input
         sizes = tuple(
             (n - 1) * s - 2 * p + d * (k - 1) + e + 1
             for n, s, p, d, k, e in zip(x._data.shape[2:], steps, pads, dilations, kernel, extra, strict=True)

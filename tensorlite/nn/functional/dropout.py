@@ -39,7 +39,7 @@ def _channels(input: Tensor, p: float, training: bool, inplace: bool) -> Tensor:
     mask = ops.bernoulli_mask((*shape[:2], *(1,) * (input.ndim - 2)), p)
     scale = mask.astype(input._data.dtype) * (1 / (1 - p) if p < 1 else 0.0)
     factor = wrap(np.asarray(scale, input._data.dtype))
-    return apply_inplace(OPS["mul"], input, (factor,)) if inplace else input * factor  # type: ignore[no-any-return,operator]
+    return apply_inplace(OPS["mul"], input, (factor,)) if inplace else input * factor  # type: ignore[no-any-return]
 
 
 def dropout1d(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False) -> Tensor:
@@ -62,7 +62,7 @@ def dropout3d(input: Tensor, p: float = 0.5, training: bool = True, inplace: boo
 def _maybe_batched(input: Tensor, unbatched: int, p: float, training: bool, inplace: bool) -> Tensor:
     if input.ndim != unbatched or inplace:
         return _channels(input, p, training, inplace)
-    return _channels(input.unsqueeze(0), p, training, False).squeeze(0)  # type: ignore[attr-defined,no-any-return]
+    return _channels(input.unsqueeze(0), p, training, False).squeeze(0)  # type: ignore[no-any-return]
 
 
 feature_dropout = dropout2d
@@ -80,7 +80,7 @@ def _saturating(input: Tensor, p: float, training: bool, shape: tuple[int, ...],
     offset = wrap(np.asarray((1 - mask) * (scale * _ALPHA_PRIME) + shift, input._data.dtype))
     if inplace:
         return apply_inplace(OPS["add"], apply_inplace(OPS["mul"], input, (factor,)), (offset,))  # type: ignore[no-any-return]
-    return input * factor + offset  # type: ignore[no-any-return,operator]
+    return input * factor + offset  # type: ignore[no-any-return]
 
 
 def alpha_dropout(input: Tensor, p: float = 0.5, training: bool = False, inplace: bool = False) -> Tensor:

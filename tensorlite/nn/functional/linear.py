@@ -20,11 +20,15 @@ def bilinear(input1: Tensor, input2: Tensor, weight: Tensor, bias: Tensor | None
     o, n, m = weight._data.shape
     for name, x, size in (("input1", input1, n), ("input2", input2, m)):
         if x._data.shape[-1] != size:
-            raise RuntimeError(f"bilinear(): {name} size does not match weight size: got {x._data.shape[-1]} but expected {size}")
+            raise RuntimeError(
+                f"bilinear(): {name} size does not match weight size: got {x._data.shape[-1]} but expected {size}"
+            )
     if input1._data.shape[:-1] != input2._data.shape[:-1]:
-        raise RuntimeError(f"bilinear(): input batch dimensions do not match: got {list(input1._data.shape)} and {list(input2._data.shape)}")
+        raise RuntimeError(
+            f"bilinear(): input batch dimensions do not match: got {list(input1._data.shape)} and {list(input2._data.shape)}"
+        )
     a: Any = input1
-    flat = weight.permute(1, 0, 2).reshape(n, o * m)  # type: ignore[attr-defined]
+    flat = weight.permute(1, 0, 2).reshape(n, o * m)
     left = OPS["matmul"](a, flat).reshape(*input1._data.shape[:-1], o, m)
-    out = (left * input2.unsqueeze(-2)).sum(-1)  # type: ignore[attr-defined]
+    out = (left * input2.unsqueeze(-2)).sum(-1)
     return out if bias is None else out + bias  # type: ignore[no-any-return]

@@ -94,7 +94,7 @@ def cross_entropy(
     rows, labels, restore = _rows(input, target, "cross_entropy")
     w = None if weight is None else weight.detach()
     loss = apply(ops.cross_entropy_rows, (rows, labels, w, ignore_index, label_smoothing, reduction))
-    return restore(loss) if reduction == "none" else loss  # type: ignore[no-any-return]
+    return restore(loss) if reduction == "none" else loss
 
 
 def _check_weight(input: Tensor, weight: Tensor | None) -> None:
@@ -115,15 +115,15 @@ def _rows(input: Tensor, target: Tensor, name: str) -> tuple[Tensor, Tensor, Cal
     if input.ndim == 1:
         if y not in ((), (1,)):
             raise ValueError(f"Expected target size [], got {list(y)}")
-        return input.reshape(1, -1), target.reshape(1), lambda loss: loss.reshape(y)  # type: ignore[attr-defined]
+        return input.reshape(1, -1), target.reshape(1), lambda loss: loss.reshape(y)
     if len(y) != len(x) - 1 or y[0] != x[0] or y[1:] != x[2:]:
         if y and y[0] != x[0]:
             raise ValueError(f"Expected input batch_size ({x[0]}) to match target batch_size ({y[0]}).")
         raise RuntimeError(f"Expected target size {[x[0], *x[2:]]}, got {list(y)}")
     if input.ndim == 2:
         return input, target, lambda loss: loss
-    moved = input.movedim(1, -1).reshape(target.numel(), x[1])  # type: ignore[attr-defined]
-    return moved, target.reshape(-1) if target.numel() else target.reshape(0), lambda loss: loss.reshape(y)  # type: ignore[attr-defined]
+    moved = input.movedim(1, -1).reshape(target.numel(), x[1])
+    return moved, target.reshape(-1) if target.numel() else target.reshape(0), lambda loss: loss.reshape(y)
 
 
 def _soft_cross_entropy(
@@ -135,10 +135,10 @@ def _soft_cross_entropy(
         )
     dim = 0 if input.ndim == 1 else 1
     classes = input._data.shape[dim]
-    q: Any = target if not label_smoothing else target * (1 - label_smoothing) + label_smoothing / classes  # type: ignore[operator]
+    q: Any = target if not label_smoothing else target * (1 - label_smoothing) + label_smoothing / classes
     log_p: Any = log_softmax(input, dim)
     if weight is not None:
-        log_p = log_p * weight.reshape((-1,) + (1,) * (input.ndim - 1 - dim))  # type: ignore[attr-defined]
+        log_p = log_p * weight.reshape((-1,) + (1,) * (input.ndim - 1 - dim))
     loss = -(log_p * q).sum(dim)
     if reduction == "mean":
         return loss.sum() / max(input.numel() // max(classes, 1), 1) if input.numel() else loss.sum() / 0.0  # type: ignore[no-any-return]
@@ -159,7 +159,7 @@ def nll_loss(
     _check_weight(input, weight)
     rows, labels, restore = _rows(input, target, "nll_loss")
     loss = apply(ops.nll, (rows, labels, None if weight is None else weight.detach(), ignore_index, reduction))
-    return restore(loss) if reduction == "none" else loss  # type: ignore[no-any-return]
+    return restore(loss) if reduction == "none" else loss
 
 
 def binary_cross_entropy(
@@ -229,7 +229,7 @@ def multi_margin_loss(
     reduction = _legacy(size_average, reduce, reduction)
     if p not in (1, 2):
         raise ValueError("only p == 1 and p == 2 supported")
-    x: Any = input if input.ndim == 2 else input.reshape(1, -1)  # type: ignore[attr-defined]
+    x: Any = input if input.ndim == 2 else input.reshape(1, -1)
     y = target._data.reshape(-1)
     rows, classes = x._data.shape
     _check_classes(y, classes)
@@ -260,9 +260,11 @@ def multilabel_margin_loss(
     """`Σ max(0, 1 - x[y_j] + x[i]) / C` over the target classes `y_j` (those before the first -1) and the other classes `i`."""
     reduction = _legacy(size_average, reduce, reduction)
     if input._data.shape != target._data.shape:
-        raise RuntimeError(f"inconsistent target size: {list(target._data.shape)} for input of size: {list(input._data.shape)}")
+        raise RuntimeError(
+            f"inconsistent target size: {list(target._data.shape)} for input of size: {list(input._data.shape)}"
+        )
     single = input.ndim < 2
-    x: Any = input.reshape(1, -1) if single else input  # type: ignore[attr-defined]
+    x: Any = input.reshape(1, -1) if single else input
     y = target._data.reshape(x._data.shape)
     rows, classes = x._data.shape
     listed = np.cumsum(y < 0, axis=1) == 0
@@ -290,7 +292,7 @@ def mse_loss(
     """`(x - t)²`. Raises RuntimeError for different sizes, where torch broadcasts with a warning."""
     reduction = _legacy(size_average, reduce, reduction)
     _same_size(input, target, "mse_loss")
-    d: Any = input - target  # type: ignore[operator]
+    d: Any = input - target
     return _weighted(d * d, weight, reduction)
 
 
@@ -300,7 +302,7 @@ def _weighted(loss: Any, weight: Tensor | None, reduction: str) -> Tensor:
     if weight._data.shape != loss._data.shape:
         raise ValueError("Weights and input must have the same size.")
     loss = loss * weight
-    return loss.sum() / weight.sum() if reduction == "mean" else _reduced(loss, reduction)  # type: ignore[no-any-return,attr-defined]
+    return loss.sum() / weight.sum() if reduction == "mean" else _reduced(loss, reduction)  # type: ignore[no-any-return]
 
 
 def l1_loss(
@@ -314,7 +316,7 @@ def l1_loss(
     """`|x - t|`. Raises RuntimeError for different sizes, where torch broadcasts with a warning."""
     reduction = _legacy(size_average, reduce, reduction)
     _same_size(input, target, "l1_loss")
-    return _weighted(abs(input - target), weight, reduction)  # type: ignore[operator]
+    return _weighted(abs(input - target), weight, reduction)
 
 
 def smooth_l1_loss(
@@ -359,9 +361,9 @@ def kl_div(
     batchmean = reduction == "batchmean"
     reduction = _legacy(size_average, reduce, "sum" if batchmean else reduction)
     if log_target:
-        loss: Any = target.exp() * (target - input)  # type: ignore[attr-defined,operator]
+        loss: Any = target.exp() * (target - input)
     else:
-        loss = OPS["xlogy"](target, target) - target * input  # type: ignore[operator]
+        loss = OPS["xlogy"](target, target) - target * input
     result = _reduced(loss, reduction)
     return result / input._data.shape[0] if batchmean and input.ndim else result  # type: ignore[no-any-return]
 
@@ -398,7 +400,7 @@ def gaussian_nll_loss(
     if isinstance(var, int | float):
         if var < 0:
             raise ValueError("var has negative entry/entries")
-        var = input.new_full(input._data.shape, var)  # type: ignore[attr-defined]
+        var = input.new_full(input._data.shape, var)
     if (var._data < 0).any():  # type: ignore[union-attr]
         raise ValueError("var has negative entry/entries")
     ops.check_reduction(reduction)
@@ -406,11 +408,13 @@ def gaussian_nll_loss(
     if sizes != shape:
         if shape[:-1] == sizes:
             var = var.unsqueeze(-1)  # type: ignore[union-attr]
-        elif not (shape[:-1] == sizes[:-1] and sizes[-1:] == (1,)) and not (len(sizes) == len(shape) and all(m in (1, n) for m, n in zip(sizes, shape, strict=True))):
+        elif not (shape[:-1] == sizes[:-1] and sizes[-1:] == (1,)) and not (
+            len(sizes) == len(shape) and all(m in (1, n) for m, n in zip(sizes, shape, strict=True))
+        ):
             raise ValueError("var is of incorrect size")
     v: Any = var
     bounded = v + wrap(np.maximum(v._data, eps) - v._data)  # clamped, with the gradient passed on
-    d: Any = input - target  # type: ignore[operator]
+    d: Any = input - target
     loss = 0.5 * (bounded.log() + d * d / bounded)
     if full:
         loss = loss + 0.5 * math.log(2 * math.pi)
@@ -435,7 +439,7 @@ def margin_ranking_loss(
         raise RuntimeError(
             f"margin_ranking_loss : All input tensors should have same dimension but got sizes: input1: {list(input1._data.shape)}, input2: {list(input2._data.shape)}, target: {list(target._data.shape)} "
         )
-    return _reduced(_above_zero(-target * (input1 - input2) + margin), reduction)  # type: ignore[no-any-return,operator]
+    return _reduced(_above_zero(-target * (input1 - input2) + margin), reduction)  # type: ignore[no-any-return]
 
 
 def _above_zero(x: Any) -> Any:
@@ -473,9 +477,7 @@ def cosine_embedding_loss(
     a: Any = input1
     b: Any = input2
     if target.ndim not in (0, 1):
-        raise RuntimeError(
-            f"0D or 1D target tensor expected, multi-target not supported; got {target.ndim}D"
-        )
+        raise RuntimeError(f"0D or 1D target tensor expected, multi-target not supported; got {target.ndim}D")
     if input1.ndim != target.ndim + 1 or input2.ndim != target.ndim + 1:
         raise RuntimeError(
             f"{target.ndim}D target tensor expects {target.ndim + 1}D input tensors, but found inputs with sizes {list(input1._data.shape)} and {list(input2._data.shape)}."
@@ -496,7 +498,7 @@ def soft_margin_loss(
 ) -> Tensor:
     """`log(1 + exp(-t x))`, `t` being 1 or -1."""
     reduction = _legacy(size_average, reduce, reduction)
-    z: Any = -target * input  # type: ignore[operator]
+    z: Any = -target * input
     return _reduced(softplus(z, 1.0, float("inf")), reduction)  # type: ignore[no-any-return]
 
 

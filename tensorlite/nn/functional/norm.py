@@ -59,8 +59,8 @@ def _affine(y: Any, weight: Tensor | None, bias: Tensor | None) -> Any:
     """Scale and shift of each channel (dim 1)."""
     shape = (1, -1) + (1,) * (y.ndim - 2)
     if weight is not None:
-        y = y * weight.reshape(shape)  # type: ignore[attr-defined]
-    return y if bias is None else y + bias.reshape(shape)  # type: ignore[attr-defined]
+        y = y * weight.reshape(shape)
+    return y if bias is None else y + bias.reshape(shape)
 
 
 def _update(running: Tensor | None, value: Any, momentum: float) -> None:
@@ -71,8 +71,8 @@ def _update(running: Tensor | None, value: Any, momentum: float) -> None:
 
 def _fixed(x: Any, mean: Tensor, var: Tensor, eps: float) -> Any:
     shape = (1, -1) + (1,) * (x.ndim - 2)
-    m: Any = mean.reshape(shape)  # type: ignore[attr-defined]
-    v: Any = var.reshape(shape)  # type: ignore[attr-defined]
+    m: Any = mean.reshape(shape)
+    v: Any = var.reshape(shape)
     return (x - m) / (v + eps).sqrt()
 
 
@@ -95,7 +95,7 @@ def batch_norm(
     """
     sizes = input._data.shape
     if input.ndim < 2 and not input.numel():
-        return input.clone()  # type: ignore[attr-defined,no-any-return]
+        return input.clone()  # type: ignore[no-any-return]
     if input.ndim < 2:
         raise RuntimeError(f"batch_norm expects an input of at least 2 dims (N, C, ...), got size {list(sizes)}")
     for name, p in (("running_mean", running_mean), ("running_var", running_var), ("weight", weight), ("bias", bias)):
@@ -131,7 +131,9 @@ def instance_norm(
         return _affine(_fixed(input, running_mean, running_var, eps), weight, bias)  # type: ignore[no-any-return]
     n = math.prod(input._data.shape[2:])
     if n == 1:
-        raise ValueError(f"Expected more than 1 spatial element when training, got input size {list(input._data.shape)}")
+        raise ValueError(
+            f"Expected more than 1 spatial element when training, got input size {list(input._data.shape)}"
+        )
     y, mean, var = apply(ops.standardize, (input, tuple(range(2, input.ndim)), eps))
     channels = input._data.shape[1]
     _update(running_mean, mean._data.reshape(-1, channels).mean(0), momentum)
@@ -152,16 +154,16 @@ def group_norm(
         )
     for name, p in (("weight", weight), ("bias", bias)):
         if p is not None and p._data.shape != (sizes[1],):
-            raise RuntimeError(f"Expected {name} to be a vector of size equal to the number of channels in input, but got {name} of shape {list(p._data.shape)} and input of shape {list(sizes)}")
+            raise RuntimeError(
+                f"Expected {name} to be a vector of size equal to the number of channels in input, but got {name} of shape {list(p._data.shape)} and input of shape {list(sizes)}"
+            )
     width = math.prod(sizes[1:]) // num_groups
-    groups: Any = input.reshape(sizes[0], num_groups, width)  # type: ignore[attr-defined]
+    groups: Any = input.reshape(sizes[0], num_groups, width)
     y = apply(ops.standardize, (groups, (2,), eps))[0].reshape(sizes)
     return _affine(y, weight, bias)  # type: ignore[no-any-return]
 
 
-def local_response_norm(
-    input: Tensor, size: int, alpha: float = 1e-4, beta: float = 0.75, k: float = 1.0
-) -> Tensor:
+def local_response_norm(input: Tensor, size: int, alpha: float = 1e-4, beta: float = 0.75, k: float = 1.0) -> Tensor:
     """`x / (k + alpha mean(x²))^beta` over `size` neighbouring channels (Krizhevsky et al. 2012)."""
     if input.ndim < 3:
         raise ValueError(f"Expected 3D or higher dimensionality input (got {input.ndim} dimensions)")
@@ -175,5 +177,3 @@ def local_response_norm(
     around: Any = pad(squares, (0, 0, 0, 0, size // 2, (size - 1) // 2))
     mean: Any = avg_pool3d(around, (size, 1, 1), stride=1).reshape(x._data.shape)
     return x / (mean * alpha + k).pow(beta)  # type: ignore[no-any-return]
-
-

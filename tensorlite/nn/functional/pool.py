@@ -53,7 +53,7 @@ def _batched(input: Tensor, dims: int, name: str) -> tuple[Any, bool]:
             f"{name}: Expected {dims + 1}D or {dims + 2}D input, but got input of size: {list(input._data.shape)}"
         )
     single = input.ndim == dims + 1
-    return (input.unsqueeze(0) if single else input), single  # type: ignore[attr-defined]
+    return (input.unsqueeze(0) if single else input), single
 
 
 def _unbatched(out: Any, single: bool) -> Any:
@@ -74,7 +74,11 @@ def _max_pool(dims: int) -> tuple[Callable[..., Any], Callable[..., Any]]:
     ) -> Any:
         x, single = _batched(input, dims, name)
         kernel = spread(kernel_size, dims, "kernel_size")
-        steps = kernel if stride is None or (not isinstance(stride, int) and not len(stride)) else spread(stride, dims, "stride")
+        steps = (
+            kernel
+            if stride is None or (not isinstance(stride, int) and not len(stride))
+            else spread(stride, dims, "stride")
+        )
         pads, dilations = spread(padding, dims, "padding"), spread(dilation, dims, "dilation")
         values, indices = apply(ops.max_pool, (x, kernel, steps, pads, dilations, ceil_mode))
         return _unbatched(values, single), _unbatched(indices, single)
@@ -92,7 +96,9 @@ def _max_pool(dims: int) -> tuple[Callable[..., Any], Callable[..., Any]]:
         return found if return_indices else found[0]
 
     function.__name__ = function.__qualname__ = name
-    function.__doc__ = "The largest value of each window; with `return_indices` also its flat position among the spatial dims."
+    function.__doc__ = (
+        "The largest value of each window; with `return_indices` also its flat position among the spatial dims."
+    )
     with_indices.__name__ = with_indices.__qualname__ = name + "_with_indices"
     with_indices.__doc__ = "The largest value of each window, and its flat position among the spatial dims."
     return function, with_indices
@@ -115,7 +121,11 @@ def _avg_pool(dims: int) -> Callable[..., Tensor]:
     ) -> Tensor:
         x, single = _batched(input, dims, f"avg_pool{dims}d")
         kernel = spread(kernel_size, dims, "kernel_size")
-        steps = kernel if stride is None or (not isinstance(stride, int) and not len(stride)) else spread(stride, dims, "stride")
+        steps = (
+            kernel
+            if stride is None or (not isinstance(stride, int) and not len(stride))
+            else spread(stride, dims, "stride")
+        )
         pads = spread(padding, dims, "padding")
         out = apply(ops.avg_pool, (x, kernel, steps, pads, ceil_mode, count_include_pad, divisor_override))
         return _unbatched(out, single)  # type: ignore[no-any-return]
@@ -133,7 +143,7 @@ def _lp_pool(dims: int) -> Callable[..., Tensor]:
         input: Tensor, norm_type: float, kernel_size: Size, stride: Size | None = None, ceil_mode: bool = False
     ) -> Tensor:
         kernel = spread(kernel_size, dims, "kernel_size")
-        mean: Any = _AVG[dims](input.pow(norm_type), kernel, stride, 0, ceil_mode)  # type: ignore[attr-defined]
+        mean: Any = _AVG[dims](input.pow(norm_type), kernel, stride, 0, ceil_mode)
         return (mean.sign() * abs(mean).relu() * math.prod(kernel)).pow(1.0 / norm_type)  # type: ignore[no-any-return]
 
     function.__name__ = function.__qualname__ = f"lp_pool{dims}d"
@@ -202,7 +212,9 @@ def _adaptive_max(dims: int) -> tuple[Callable[..., Any], Callable[..., Any]]:
         return found if return_indices else found[0]
 
     function.__name__ = function.__qualname__ = f"adaptive_max_pool{dims}d"
-    function.__doc__ = "The largest values of a grid of cells of `output_size`; with `return_indices` also where they lie."
+    function.__doc__ = (
+        "The largest values of a grid of cells of `output_size`; with `return_indices` also where they lie."
+    )
     with_indices.__name__ = with_indices.__qualname__ = f"adaptive_max_pool{dims}d_with_indices"
     with_indices.__doc__ = "The largest values of a grid of cells of `output_size`, and where they lie."
     return function, with_indices

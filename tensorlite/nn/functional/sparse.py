@@ -116,17 +116,23 @@ def embedding_bag(
     if mode not in ("sum", "mean", "max"):
         raise ValueError("mode has to be one of sum, mean or max")
     if per_sample_weights is not None and mode != "sum":
-        raise NotImplementedError(f"embedding_bag: per_sample_weights was not None. per_sample_weights is only supported for mode='sum' (got mode='{mode}').")
+        raise NotImplementedError(
+            f"embedding_bag: per_sample_weights was not None. per_sample_weights is only supported for mode='sum' (got mode='{mode}')."
+        )
     if input.ndim == 2:
         if offsets is not None:
-            raise ValueError("if input is 2D, then offsets has to be None, as input is treated is a mini-batch of fixed length sequences")
+            raise ValueError(
+                "if input is 2D, then offsets has to be None, as input is treated is a mini-batch of fixed length sequences"
+            )
         starts = np.arange(input._data.shape[0]) * input._data.shape[1]
     elif input.ndim == 1:
         if offsets is None:
             raise ValueError("offsets has to be a 1D Tensor but got None")
         starts = offsets._data[:-1] if include_last_offset else offsets._data
         if starts.size and starts[0] != 0:
-            raise ValueError(f"offsets[0] has to be 0, i.e., the first sequence in the mini-batch has to start from position 0. However, got {starts[0]}")
+            raise ValueError(
+                f"offsets[0] has to be 0, i.e., the first sequence in the mini-batch has to start from position 0. However, got {starts[0]}"
+            )
     else:
         raise ValueError(f"input has to be 1D or 2D Tensor, but got Tensor of dimension {input.ndim}")
     index = input._data.reshape(-1)
@@ -137,7 +143,7 @@ def embedding_bag(
     chosen, bag = np.flatnonzero(kept), bag[kept]
     rows: Any = embedding(wrap(index[:last][kept]), weight, None, max_norm, norm_type, scale_grad_by_freq, sparse)
     if per_sample_weights is not None:
-        rows = rows * per_sample_weights.reshape(-1)[chosen].unsqueeze(1)  # type: ignore[attr-defined]
+        rows = rows * per_sample_weights.reshape(-1)[chosen].unsqueeze(1)
     bags, width = len(starts), weight._data.shape[1]
     zeros: Any = wrap(np.zeros((bags, width), weight._data.dtype))
     if mode == "max":

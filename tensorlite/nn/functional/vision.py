@@ -36,7 +36,7 @@ def pad(input: Tensor, pad: Sequence[int], mode: str = "constant", value: float 
     for dim, (before, after) in enumerate(pairs):
         if before or after:
             out = apply(g.index_select, (out, dim, _sources(input._data.shape[dim], before, after, mode)))
-    return out if out is not input else input.clone()  # type: ignore[no-any-return,attr-defined]
+    return out if out is not input else input.clone()  # type: ignore[no-any-return]
 
 
 def _sources(n: int, before: int, after: int, mode: str) -> Any:
@@ -48,7 +48,9 @@ def _sources(n: int, before: int, after: int, mode: str) -> Any:
         return np.clip(places, 0, n - 1)
     if mode == "circular":
         if before > n or after > n:
-            raise RuntimeError(f"Padding value causes wrapping around more than once: padding ({before}, {after}) of a dimension of size {n}")
+            raise RuntimeError(
+                f"Padding value causes wrapping around more than once: padding ({before}, {after}) of a dimension of size {n}"
+            )
         kept = np.arange(max(-before, 0), n - max(-after, 0))  # negative sizes cut first
         return kept[np.arange(-max(before, 0), len(kept) + max(after, 0)) % max(len(kept), 1)]
     if before >= n or after >= n:
@@ -75,9 +77,15 @@ def interpolate(
     if dims not in (1, 2, 3):
         raise NotImplementedError(f"Input Error: Only 3D, 4D and 5D input Tensors supported (got {input.ndim}D)")
     if (size is None) == (scale_factor is None):
-        raise ValueError("either size or scale_factor should be defined" if size is None else "only one of size or scale_factor should be defined")
+        raise ValueError(
+            "either size or scale_factor should be defined"
+            if size is None
+            else "only one of size or scale_factor should be defined"
+        )
     if align_corners is not None and mode in ("nearest", "nearest-exact", "area"):
-        raise ValueError("align_corners option can only be set with the interpolating modes: linear | bilinear | bicubic | trilinear")
+        raise ValueError(
+            "align_corners option can only be set with the interpolating modes: linear | bilinear | bicubic | trilinear"
+        )
     if antialias:
         raise NotImplementedError("interpolate: antialias=True is not available in tensorlite")
     spatial = input._data.shape[2:]
@@ -104,9 +112,13 @@ def _target(spatial: Any, size: Any, scale_factor: Any, recompute: Any) -> tuple
     if size is not None:
         sizes = [int(size)] * dims if hasattr(size, "__index__") else [int(s) for s in size]
         if len(sizes) != dims:
-            raise ValueError(f"Input and output must have the same number of spatial dimensions, but got input with spatial dimensions of {list(spatial)} and output size of {sizes}.")
+            raise ValueError(
+                f"Input and output must have the same number of spatial dimensions, but got input with spatial dimensions of {list(spatial)} and output size of {sizes}."
+            )
         return sizes, [None] * dims
-    factors = [float(scale_factor)] * dims if isinstance(scale_factor, int | float) else [float(f) for f in scale_factor]
+    factors = (
+        [float(scale_factor)] * dims if isinstance(scale_factor, int | float) else [float(f) for f in scale_factor]
+    )
     sizes = [math.floor(n * f) for n, f in zip(spatial, factors, strict=True)]
     return sizes, [None] * dims if recompute else factors
 
@@ -138,8 +150,13 @@ def _cubic(n: int, m: int, scale: float | None, align_corners: bool) -> Any:
     centre = _centres(n, m, scale, align_corners)
     low = np.floor(centre).astype(np.int64)
     t, a = centre - low, -0.75
-    near = lambda x: ((a + 2) * x - (a + 3)) * x * x + 1
-    far = lambda x: ((a * x - 5 * a) * x + 8 * a) * x - 4 * a
+
+    def near(x: Any) -> Any:
+        return ((a + 2) * x - (a + 3)) * x * x + 1
+
+    def far(x: Any) -> Any:
+        return ((a * x - 5 * a) * x + 8 * a) * x - 4 * a
+
     matrix = np.zeros((m, n))
     for offset, w in zip((-1, 0, 1, 2), (far(t + 1), near(t), near(1 - t), far(2 - t)), strict=True):
         np.add.at(matrix, (np.arange(m), np.clip(low + offset, 0, n - 1)), w)
@@ -170,14 +187,18 @@ def pixel_shuffle(input: Tensor, upscale_factor: int) -> Tensor:
     """`(*, C r², H, W)` to `(*, C, H r, W r)` (Shi et al. 2016)."""
     r = upscale_factor
     if input.ndim < 3:
-        raise RuntimeError(f"pixel_shuffle expects input to have at least 3 dimensions, but got input with {input.ndim} dimension(s)")
+        raise RuntimeError(
+            f"pixel_shuffle expects input to have at least 3 dimensions, but got input with {input.ndim} dimension(s)"
+        )
     if r <= 0:
         raise RuntimeError(f"pixel_shuffle expects a positive upscale_factor, but got {r}")
     *lead, c, h, w = input._data.shape
     if c % (r * r):
-        raise RuntimeError(f"pixel_shuffle expects its input's 'channel' dimension to be divisible by the square of upscale_factor, but input.size(-3)={c} is not divisible by {r * r}")
+        raise RuntimeError(
+            f"pixel_shuffle expects its input's 'channel' dimension to be divisible by the square of upscale_factor, but input.size(-3)={c} is not divisible by {r * r}"
+        )
     n = len(lead)
-    x: Any = input.reshape(*lead, c // (r * r), r, r, h, w)  # type: ignore[attr-defined]
+    x: Any = input.reshape(*lead, c // (r * r), r, r, h, w)
     return x.permute(*range(n + 1), n + 3, n + 1, n + 4, n + 2).reshape(*lead, c // (r * r), h * r, w * r)  # type: ignore[no-any-return]
 
 
@@ -185,25 +206,29 @@ def pixel_unshuffle(input: Tensor, downscale_factor: int) -> Tensor:
     """`(*, C, H r, W r)` to `(*, C r², H, W)`: the inverse of `pixel_shuffle`."""
     r = downscale_factor
     if input.ndim < 3:
-        raise RuntimeError(f"pixel_unshuffle expects input to have at least 3 dimensions, but got input with {input.ndim} dimension(s)")
+        raise RuntimeError(
+            f"pixel_unshuffle expects input to have at least 3 dimensions, but got input with {input.ndim} dimension(s)"
+        )
     if r <= 0:
         raise RuntimeError(f"pixel_unshuffle expects a positive downscale_factor, but got {r}")
     *lead, c, h, w = input._data.shape
     if h % r or w % r:
-        raise RuntimeError(f"pixel_unshuffle expects height and width to be divisible by downscale_factor, but got {h}x{w} and {r}")
+        raise RuntimeError(
+            f"pixel_unshuffle expects height and width to be divisible by downscale_factor, but got {h}x{w} and {r}"
+        )
     n = len(lead)
-    x: Any = input.reshape(*lead, c, h // r, r, w // r, r)  # type: ignore[attr-defined]
+    x: Any = input.reshape(*lead, c, h // r, r, w // r, r)
     return x.permute(*range(n + 1), n + 2, n + 4, n + 1, n + 3).reshape(*lead, c * r * r, h // r, w // r)  # type: ignore[no-any-return]
 
 
 def channel_shuffle(input: Tensor, groups: int) -> Tensor:
     """Channels (dim 1) of `groups` groups interleaved (Zhang et al. 2018)."""
     if input.ndim < 3:
-        raise RuntimeError(f"channel_shuffle expects input with > 2 dims, but got input with sizes {list(input._data.shape)}")
+        raise RuntimeError(
+            f"channel_shuffle expects input with > 2 dims, but got input with sizes {list(input._data.shape)}"
+        )
     n, c, *rest = input._data.shape
     if groups <= 0 or c % groups:
         raise RuntimeError(f"Number of channels must be divisible by groups. Got {c} channels and {groups} groups.")
-    x: Any = input.reshape(n, groups, c // groups, *rest)  # type: ignore[attr-defined]
+    x: Any = input.reshape(n, groups, c // groups, *rest)
     return x.transpose(1, 2).reshape(n, c, *rest)  # type: ignore[no-any-return]
-
-
