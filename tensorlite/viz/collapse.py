@@ -30,7 +30,7 @@ def collapse(
 ) -> View:
     """The view of `graph` that is drawn.
 
-    `collapse` is "auto" (open modules, outermost first, while at most `max_visible` boxes show), "none", "max", or a
+    `collapse` is "auto" (open modules, outermost first, while at most `max_visible` boxes show; layers of the library stay closed), "none", "max", or a
     predicate that is true for a `Module` to close. `depth` opens that many levels instead. `open` names module paths to
     open with everything around them. Raises `ValueError` for another `collapse`.
     """
@@ -121,6 +121,8 @@ def _fitting(view: View, limit: int) -> set[str]:
     visible = size.get(None, 0)
     opened: set[str] = set()
     for group in sorted(view.groups, key=lambda g: g.depth):
+        if group.layer and group.repeats == 1:
+            continue
         if (group.parent is None or group.parent in opened) and visible + size.get(group.key, 0) - 1 <= limit:
             visible += size.get(group.key, 0) - 1
             opened.add(group.key)

@@ -14,9 +14,12 @@ Shape = tuple[int, ...]
 _FREE_OPS = """
     view reshape transpose permute movedim swapaxes expand squeeze unsqueeze flatten unflatten getitem as_strided diagonal
     unfold clone detach cast cat concat stack split chunk unbind index_select gather embedding pad flip roll copy_slices
+    split_with_sizes tensor_split stack movedim masked_select take take_along put_along im2col col2im constant_pad_nd
     setitem where contiguous view_as_real view_as_complex diag_embed put scatter tril triu masked_fill repeat
 """
-_READING_OPS = "sum mean prod max min amax amin var std norm sum_to_size argmax argmin cumsum any all logsumexp"
+_READING_OPS = (
+    "sum mean prod max min amax amin var std norm sum_to_size argmax argmin any all vector_norm avg_pool max_pool"
+)
 _FREE = frozenset(_FREE_OPS.split())
 _READS = frozenset(_READING_OPS.split())
 
@@ -38,8 +41,7 @@ _PER_ENTRY = {
     "log_softmax": 5,
     "layer_norm": 8,
     "rms_norm": 5,
-    "batch_norm": 8,
-    "group_norm": 8,
+    "standardize": 6,
     "gelu": 8,
     "silu": 4,
     "sigmoid": 3,
@@ -82,13 +84,13 @@ _TABLE: dict[str, Callable[[Sequence[Shape], Shape], int]] = {
     "mv": _matmul,
     "dot": _matmul,
     "linear": _linear,
-    "conv1d": _conv,
-    "conv2d": _conv,
-    "conv3d": _conv,
+    "convolution": _conv,
     "scaled_dot_product_attention": _attention,
     "attention": _attention,
     "cross_entropy": _loss,
-    "nll_loss": _loss,
-    "mse_loss": _loss,
-    "binary_cross_entropy_with_logits": _loss,
+    "nll": _loss,
+    "bce": _loss,
+    "bce_logits": _loss,
+    "huber": _loss,
+    "smooth_l1": _loss,
 }

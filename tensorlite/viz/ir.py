@@ -101,6 +101,7 @@ class Module:
     call: int = 0
     parent: int | None = None
     detail: str = ""
+    layer: bool = False  # a layer of the library without modules inside: known by its name, so closed unless asked for
 
 
 @dataclass(frozen=True)
@@ -282,10 +283,16 @@ def mark_skips(nodes: Sequence[Node], edges: Iterable[Edge], window: int = 2000)
         parents.setdefault(edge.dst, []).append(edge.src)
     return tuple(
         Edge(e.src, e.dst, e.slot, True, e.is_view)
-        if _joins(nodes[e.dst]) and nodes[e.src].kind not in FLOATING and _is_bypass(e, parents, window)
+        if _joins(nodes[e.dst])
+        and nodes[e.src].kind not in FLOATING
+        and nodes[e.src].op not in _PARTS  # one of several results: the other operand may come from another one
+        and _is_bypass(e, parents, window)
         else e
         for e in edges
     )
+
+
+_PARTS = frozenset({"unbind", "split", "split_with_sizes", "chunk", "tensor_split"})
 
 
 def _joins(node: Node) -> bool:

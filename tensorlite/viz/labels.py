@@ -9,6 +9,7 @@ from .metrics import count, dims, dtype, nbytes, one_line
 
 _MAX = 46  # characters of a title before it is cut
 _SHOWN_ATTRS = 2
+_DULL = frozenset({"shape", "size", "eps", "count"})  # said by the result's shape, or of no interest in a picture
 _PLAIN_WORDS = frozenset(
     [
         "act",
@@ -40,7 +41,7 @@ def op_lines(graph: Graph, node: Node, module: Module | None, leaves: Sequence[N
         title += f" · {_short(weight.name) or 'W'} {dims(weight.shape)}"
     total = sum(leaf.params for leaf in params)
     facts = [_value(node)] if is_scalar(node) else [dims(node.shape) + _unusual(node.dtype)]
-    facts += [f"{key}={value}" for key, value in node.attrs[:_SHOWN_ATTRS]]
+    facts += [f"{key}={value}" for key, value in node.attrs if key not in _DULL][:_SHOWN_ATTRS]
     if total:
         facts.append(f"{count(total)} params")
     return (_cut(title), one_line(" · ".join(facts)))
@@ -61,8 +62,9 @@ def module_title(module: Module) -> str:
     return f"{module.name} {own}" if adds else module.name
 
 
-def closed_lines(module: Module, ops: int, params: int) -> tuple[str, ...]:
-    facts = [module.detail] if module.detail and len(module.detail) <= 24 else []
+def closed_lines(module: Module, ops: int, params: int, result: tuple[int, ...] | None = None) -> tuple[str, ...]:
+    facts = [dims(result)] if result is not None else []
+    facts += [module.detail] if module.detail and len(module.detail) <= 24 else []
     facts.append(f"{ops} op{'s' * (ops != 1)} hidden")
     if params:
         facts.append(f"{count(params)} params")
@@ -92,6 +94,7 @@ def tip(node: Node, module: Module | None) -> str:
     lines = [f"{node.op} {dims(node.shape)} {node.dtype}"]
     if module is not None:
         lines.append(f"in {module.path or module.name} ({module.name})")
+    lines += [", ".join(f"{key}={value}" for key, value in node.attrs)] if node.attrs else []
     lines += [f"at {node.source}"] if node.source else []
     lines.append(f"{nbytes(node.nbytes)}, {count(node.flops)} FLOPs")
     for name, summary in (("value", node.value), ("grad", node.grad)):

@@ -351,7 +351,8 @@ class _FrameBuilder:
         last = self.row_end[-1] if rows else y
         if self.sinks and rows:
             before = self.row_end[-2] if len(rows) > 1 else top
-            self.row_top[-1] = self.row_end[-1] = last = before + _PORT_GAP
+            wider = self._gap(len(rows) - 2) - _ROW_GAP if len(rows) > 1 else 0.0
+            self.row_top[-1] = self.row_end[-1] = last = before + _PORT_GAP + wider
         self.bottom = last + (0.0 if self.sinks else _FRAME_PAD + (8.0 if self.loops else 0.0))
 
     def _gap(self, r: int) -> float:

@@ -76,6 +76,7 @@ DARK: dict[str, str] = {
 
 _OPS_BY_ROLE = {
     "linear": """
+        convolution convolution_input convolution_weight
         linear matmul mm bmm dot addmm einsum embedding conv1d conv2d conv3d conv_transpose1d
         conv_transpose2d bilinear lstm lstm_cell gru gru_cell rnn rnn_cell outer mv tensordot
     """,
@@ -84,17 +85,22 @@ _OPS_BY_ROLE = {
         hardswish glu logsigmoid softsign hardsigmoid celu threshold dropout
     """,
     "norm": """
+        standardize
         layer_norm batch_norm group_norm instance_norm rms_norm normalize
     """,
     "attention": """
         softmax log_softmax scaled_dot_product_attention attention multi_head_attention masked_fill
     """,
     "loss": """
+        nll bce bce_logits huber smooth_l1
         cross_entropy nll_loss mse_loss l1_loss smooth_l1_loss huber_loss binary_cross_entropy kl_div
         bce_with_logits binary_cross_entropy_with_logits gaussian_nll_loss poisson_nll_loss
         hinge_embedding_loss margin_ranking_loss ctc_loss
     """,
     "shape": """
+        split_with_sizes tensor_split take take_along put put_along put_at index_put index_add index_copy index_fill
+        scatter_add scatter_write scatter_reduce masked_select masked_scatter im2col col2im constant_pad_nd diagonal
+        diagonal_scatter diag_embed copy_slices repeat_interleave sort argsort topk fold_windows
         reshape view transpose permute swapaxes movedim expand broadcast_to squeeze unsqueeze flatten
         unflatten cat concat concatenate stack split chunk getitem index index_select slice narrow gather
         scatter pad t mT T contiguous clone detach flip roll repeat tile to cast unbind select unfold fold
@@ -121,6 +127,11 @@ _CLASS_HINTS = (
     ("conv", "linear"),
     ("feedforward", "linear"),
     ("mlp", "linear"),
+    ("lstm", "linear"),
+    ("gru", "linear"),
+    ("rnn", "linear"),
+    ("pool", "reduce"),
+    ("softmax", "attention"),
 )
 
 

@@ -26,6 +26,7 @@ from .ir import Edge, Graph, Kind, Module, Node, Summary, mark_skips
 from .walk import from_output
 
 _LIBRARY = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
+_LAYERS = __name__.rsplit(".", 2)[0] + ".nn"
 _MAX_ATTR = 24  # characters of an attribute's value
 
 
@@ -116,6 +117,8 @@ class Tape:
         for key, value in [*named, *kwargs.items()]:
             tensors = flatten(value)
             for i, tensor in enumerate(tensors):
+                if id(tensor) in self._names:
+                    continue
                 self._name(tensor, "input", key if len(tensors) == 1 else f"{key}[{i}]")
 
     def name_leaves(self, names: Mapping[str, Any]) -> None:
@@ -161,7 +164,8 @@ class Tape:
             self._calls[path] = call + 1
             parent = self._scope[-1] if self._scope else None
             shown = detail if children or len(detail) <= _MAX_ATTR else ""
-            self.modules.append(Module(len(self.modules), path, type(module).__name__, call, parent, shown))
+            layer = not children and type(module).__module__.startswith(_LAYERS)
+            self.modules.append(Module(len(self.modules), path, type(module).__name__, call, parent, shown, layer))
             self._scope.append(len(self.modules) - 1)
 
         return enter

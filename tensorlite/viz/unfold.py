@@ -49,6 +49,7 @@ class _Unfolding:
                 self.runs_at.setdefault(node, []).append(i)
         self.ops_in = self._count_ops()
         self.root = self._root()
+        self.results = self._results()
 
     # -- nodes --------------------------------------------------------------------------------------------------------
 
@@ -288,13 +289,30 @@ class _Unfolding:
     def _groups_around(self, key: str | None) -> list[int]:
         return [] if key is None else [m for m in self._chain(int(key[1:])) if self._is_group(m)]
 
+    def _results(self) -> dict[int, set[tuple[int, ...]]]:
+        """Shapes of the values that leave each module call."""
+        shapes: dict[int, set[tuple[int, ...]]] = {}
+        for node in self.graph.nodes:
+            if node.kind in FLOATING or self.folding.node[node.id] != node.id:
+                continue
+            chain = self._chain(node.module)
+            users = self.graph.consumers[node.id]
+            homes = [set(self._chain(self.graph.nodes[edge.dst].module)) for edge in users]
+            for module in chain:
+                if not users or any(module not in home for home in homes):
+                    shapes.setdefault(module, set()).add(node.shape)
+        return shapes
+
     def _make_group(self, module: int, ops: dict[str, int], params: int, total: int) -> Group:
         record = self.graph.modules[module]
         run: Run | None = self.run_of.get(module)
         calls = [self.graph.modules[m] for m in run.modules] if run else []
         parent = next((f"m{m}" for m in self._chain(record.parent) if self._is_group(m)), None)
         title, subtitle = labels.group_title(record, total if run else params, calls, run.weights if run else "")
-        lines = labels.closed_lines(record, self.ops_in[module], params)
+        shapes = self.results.get(module, set())
+        lines = labels.closed_lines(
+            record, self.ops_in[module], params, next(iter(shapes)) if len(shapes) == 1 else None
+        )
         if run:
             lines = (f"▸ {title}", subtitle)
         key = f"m{module}"
@@ -302,7 +320,9 @@ class _Unfolding:
             key, "module", role_of_module(record.name, ops), lines, parent, tip=f"{record.path} ({record.name})"
         )
         depth = 1 + len(self._groups_around(parent))
-        return Group(key, parent, depth, record.path or record.name, title, subtitle, closed, len(calls) or 1)
+        return Group(
+            key, parent, depth, record.path or record.name, title, subtitle, closed, len(calls) or 1, record.layer
+        )
 
 
 def _count(counted: dict[tuple[str, str, LinkKind], int], src: str, dst: str, kind: LinkKind, n: int) -> None:

@@ -56,6 +56,7 @@ class Group:
     subtitle: str
     closed: Box
     repeats: int = 1
+    layer: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -301,7 +301,7 @@ function place(boxes, groups, links) {
     });
     let end = rowEnd.length ? rowEnd[rowEnd.length - 1] : y;
     if (sinks.length) {
-      end = (rowEnd.length > 1 ? rowEnd[rowEnd.length - 2] : top) + PORT_GAP;
+      end = (rowEnd.length > 1 ? rowEnd[rowEnd.length - 2] + gap(rowEnd.length - 2) - ROW_GAP : top) + PORT_GAP;
       rowTop[rowTop.length - 1] = rowEnd[rowEnd.length - 1] = end;
     }
     const bottom = end + (sinks.length ? 0 : FRAME_PAD + (loops.length ? 8 : 0));

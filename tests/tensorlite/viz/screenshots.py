@@ -32,7 +32,24 @@ def pictures() -> Iterator[tuple[str, str, tuple[int, int]]]:
     rng = np.random.default_rng(0)
     weights = np.exp(rng.normal(size=(2, 4, 16, 16)) * 2)
     weights /= weights.sum(-1, keepdims=True)
-    tokens = ["[CLS]", "type", "2", "diabetes", "HbA1c", "8.1", "%", "metformin", "500", "mg", "denied", ":", "not", "covered", ".", "[SEP]"]
+    tokens = [
+        "[CLS]",
+        "type",
+        "2",
+        "diabetes",
+        "HbA1c",
+        "8.1",
+        "%",
+        "metformin",
+        "500",
+        "mg",
+        "denied",
+        ":",
+        "not",
+        "covered",
+        ".",
+        "[SEP]",
+    ]
     yield "attention.svg", viz.attention(weights, tokens, row=4).svg, (760, 900)
     steps = np.arange(200)
     history = {"step": steps, "train loss": 2 * np.exp(-steps / 40) + 0.1, "accuracy": 1 - np.exp(-steps / 60)}
