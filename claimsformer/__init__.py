@@ -1,1 +1,2 @@
-"""claimsformer: health-insurance claims in, decisions out; a transformer built on tensorlite and a processor of claims."""
+"""claimsformer: health-insurance claims in, decisions out; a transformer built on tensorlite and a processor of
+claims."""

@@ -185,7 +185,8 @@ def _as_text(frame: pl.DataFrame, name: str) -> pl.Expr:
 def normalise(
     frame: pl.DataFrame, *, day_first: bool = False, plain: bool = False
 ) -> tuple[pl.DataFrame, CleaningReport]:
-    """The known columns as text in the schema's form where that is unambiguous, and what was changed; lists keep their length.
+    """The known columns as text in the schema's form where that is unambiguous, and what was changed; lists keep
+    their length.
 
     `plain` is for files that this package wrote: words such as "NA" are values there, and free text is left as it is.
     """

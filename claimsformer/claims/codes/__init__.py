@@ -1,4 +1,5 @@
-"""Code tables with hierarchy: ICD-9-CM, ICD-10, HCPCS level II, DRG, NDC, reason codes, places of service. No CPT words."""
+"""Code tables with hierarchy: ICD-9-CM, ICD-10, HCPCS level II, DRG, NDC, reason codes, places of service. No CPT
+words."""
 
 from claimsformer.claims.codes.drg import MDC_NAMES, mdc_expr, mdc_of
 from claimsformer.claims.codes.hierarchy import CHAPTERS, SYSTEMS, Code, category_expr, chapter_expr, lookup

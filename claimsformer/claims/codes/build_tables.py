@@ -1,7 +1,8 @@
 """Makes the packaged tables from public files: `python -m claimsformer.claims.codes.build_tables FOLDER`.
 
-FOLDER holds CMS's ICD-9-CM titles (version 32), AHRQ's Clinical Classifications Software for ICD-9-CM and the HCPCS level II list, all in
-the public domain. Five-digit HCPCS level I codes (CPT) and D codes (CDT) belong to others and are left out, words and all.
+FOLDER holds CMS's ICD-9-CM titles (version 32), AHRQ's Clinical Classifications Software for ICD-9-CM and the HCPCS
+level II list, all in the public domain. Five-digit HCPCS level I codes (CPT) and D codes (CDT) belong to others and
+are left out, words and all.
 """
 
 import csv

@@ -4,8 +4,8 @@ import polars as pl
 
 __all__ = ["MDC_NAMES", "mdc_of", "mdc_expr"]
 
-# (first, last, MDC); PRE: transplants, ECMO and tracheostomy, grouped before any category. Later versions filled gaps of MDC 14 in the 700s
-# and 800s, so the narrower ranges come first.
+# (first, last, MDC); PRE: transplants, ECMO and tracheostomy, grouped before any category. Later versions filled gaps
+# of MDC 14 in the 700s and 800s, so the narrower ranges come first.
 _RANGES = [
     (1, 19, "PRE"),
     (805, 807, "14"),

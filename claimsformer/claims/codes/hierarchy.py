@@ -123,7 +123,8 @@ def _chapter(category: str, system: str) -> str:
 
 
 def lookup(code: str, system: str) -> Code:
-    """The code with its ancestors, its title and its CCS group where a table has them; raises CodeError for an unknown system."""
+    """The code with its ancestors, its title and its CCS group where a table has them; raises CodeError for an
+    unknown system."""
     _check(system)
     if system == "drg":
         mdc = mdc_of(code)

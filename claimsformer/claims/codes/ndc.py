@@ -10,7 +10,8 @@ _LAYOUTS = {(4, 4, 2), (5, 3, 2), (5, 4, 1), (5, 4, 2)}
 
 
 def normalise_ndc(text: str) -> str:
-    """Eleven digits, 5-4-2, from any layout with hyphens; raises CodeError for ten digits alone, which could be three different drugs."""
+    """Eleven digits, 5-4-2, from any layout with hyphens; raises CodeError for ten digits alone, which could be three
+    different drugs."""
     parts = text.strip().split("-")
     if len(parts) == 1 and re.fullmatch("[0-9]{11}", parts[0]):
         return parts[0]

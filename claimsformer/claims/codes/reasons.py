@@ -1,7 +1,8 @@
-"""Claim adjustment reason codes (CARC), remark codes (RARC), adjustment groups and places of service: numbers, in our own words.
+"""Claim adjustment reason codes (CARC), remark codes (RARC), adjustment groups and places of service: numbers, in our
+own words.
 
-The numbers are those that payers use; the official texts belong to X12 and CMS and are not repeated here. Only codes that
-claimsformer's edits give, or that remittances show most often.
+The numbers are those that payers use; the official texts belong to X12 and CMS and are not repeated here. Only codes
+that claimsformer's edits give, or that remittances show most often.
 """
 
 __all__ = ["CARC", "RARC", "GROUPS", "PLACES_OF_SERVICE", "describe_reason"]

@@ -12,7 +12,8 @@ __all__ = ["Entry", "load"]
 
 @dataclass(frozen=True)
 class Entry:
-    """One row of a table: its group (AHRQ's CCS for ICD-9-CM, else empty) and its title (empty for codes of older versions)."""
+    """One row of a table: its group (AHRQ's CCS for ICD-9-CM, else empty) and its title (empty for codes of older
+    versions)."""
 
     group: str
     title: str

@@ -1,7 +1,8 @@
 """CSV in blocks of bytes: constant memory, gzip or not, and damage in one line stays in that line.
 
-Each line is one row (a field holds no line break). Whether a line has the right number of fields is decided on the bytes of a whole
-block at once; only lines that are sound go to the CSV parser, which would else shift or swallow fields without a word.
+Each line is one row (a field holds no line break). Whether a line has the right number of fields is decided on the
+bytes of a whole block at once; only lines that are sound go to the CSV parser, which would else shift or swallow
+fields without a word.
 """
 
 import gzip

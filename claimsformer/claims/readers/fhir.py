@@ -1,6 +1,7 @@
 """FHIR files: one resource, a Bundle, or NDJSON (a resource or Bundle a line); gzip or not.
 
-NDJSON streams. A single document must be read whole and may have at most 256 MiB; a Bundle's Patients give sex, birth date and state.
+NDJSON streams. A single document must be read whole and may have at most 256 MiB; a Bundle's Patients give sex, birth
+date and state.
 """
 
 import json
@@ -44,7 +45,8 @@ def _no_constant(name: str) -> None:
 
 
 def fhir_records(path: Path) -> Iterator[Record]:
-    """Each Claim and ExplanationOfBenefit of a file, or why it is none; the place is the line, or the entry in a Bundle."""
+    """Each Claim and ExplanationOfBenefit of a file, or why it is none; the place is the line, or the entry in a
+    Bundle."""
     if _is_ndjson(path):
         for number, line in lines_of(path):
             if line is None:

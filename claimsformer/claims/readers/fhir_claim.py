@@ -313,7 +313,7 @@ def _item_amounts(item: Node, line: dict[str, Any]) -> None:
         quantity = item["quantity"]["value"].number()
         factor = item["factor"].number()
         product = price * (Decimal(1) if quantity is None else quantity) * (Decimal(1) if factor is None else factor)
-        if abs(product - net) > Decimal("0.01"):
+        if abs(product - net) > Decimal("0.005"):  # more than rounding to the cent
             raise item["net"].error("is not quantity × unitPrice × factor")
 
 

@@ -1,4 +1,5 @@
-"""JSON with its path: every access says where it looks, so that what is missing or of the wrong kind is named, never guessed."""
+"""JSON with its path: every access says where it looks, so that what is missing or of the wrong kind is named, never
+guessed."""
 
 import datetime as dt
 import re
@@ -10,8 +11,9 @@ from claimsformer.errors import ReadError
 
 __all__ = ["Node", "PathError", "unknown_element"]
 
-# Every element name in the trees of Claim, ExplanationOfBenefit and Patient, R4 and STU3, with the data types they use. A name
-# outside this list is refused, as the standard demands: it may be a misspelt element whose loss would change the claim.
+# Every element name in the trees of Claim, ExplanationOfBenefit and Patient, R4 and STU3, with the data types they
+# use. A name outside this list is refused, as the standard demands: it may be a misspelt element whose loss would
+# change the claim.
 _NAMES = """
 resourceType id meta versionId lastUpdated source profile security tag implicitRules language text status div contained extension url
 modifierExtension identifier use type subType patient billablePeriod start end created enterer insurer provider priority fundsReserve
@@ -45,7 +47,8 @@ class PathError(ReadError):
 
 
 def unknown_element(value: Any, path: str) -> str | None:
-    """The path of the first element with a name that FHIR does not know; what is contained may be of any kind and is skipped."""
+    """The path of the first element with a name that FHIR does not know; what is contained may be of any kind and is
+    skipped."""
     if isinstance(value, dict):
         for name, child in value.items():
             if name.lstrip("_") not in _KNOWN:

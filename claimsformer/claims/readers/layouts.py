@@ -1,7 +1,7 @@
 """Layouts: which column of a table of claims is which field, for the public sets, the plain layout and a mapping file.
 
-A mapping file is TOML or JSON. Targets are the fields of `Claim`, or `line_` and a field of `ClaimLine` (then each row of the file
-is one line, and the rows of a claim stand together)::
+A mapping file is TOML or JSON. Targets are the fields of `Claim`, or `line_` and a field of `ClaimLine` (then each
+row of the file is one line, and the rows of a claim stand together)::
 
     name = "acme"
     day_first = false              # 03/04/2009 is the fourth of March

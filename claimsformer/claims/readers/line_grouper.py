@@ -27,7 +27,8 @@ class Group:
 
 
 class LineGrouper:
-    """Rows in, claims out; the last claim of a batch waits for the next one. Remembers 8 bytes a claim, to see scattered rows."""
+    """Rows in, claims out; the last claim of a batch waits for the next one. Remembers 8 bytes a claim, to see
+    scattered rows."""
 
     def __init__(self) -> None:
         self._waiting: pl.DataFrame | None = None
@@ -57,7 +58,8 @@ class LineGrouper:
         return self._group(rest, keep)
 
     def _beside_broken(self, fields: pl.DataFrame, broken: Sequence[int]) -> pl.DataFrame:
-        """Mark the rows next to an unreadable line: it may have been a line of their claim, which would now be incomplete."""
+        """Mark the rows next to an unreadable line: it may have been a line of their claim, which would now be
+        incomplete."""
         rows = fields[ROW].to_numpy()
         beside = np.zeros(len(rows) + 1, dtype=bool)
         beside[0] = self._broken_before

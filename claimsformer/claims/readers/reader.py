@@ -1,4 +1,5 @@
-"""`read_claims`: any supported file into batches of valid claims, everything else into the rejects, and counts that add up."""
+"""`read_claims`: any supported file into batches of valid claims, everything else into the rejects, and counts that
+add up."""
 
 import contextlib
 import gzip
@@ -27,8 +28,9 @@ FORMATS = ("csv", "parquet", "ndjson", "fhir", "x12", "synthea", "synpuf", "synp
 class ClaimReader(Iterator[pl.DataFrame]):
     """Batches of accepted claims (columns of `claims_schema()`, then those of `keep`), with counts as it goes.
 
-    `read`, `accepted` and `rejected` count records (claims, or lines of the file that are no claim); read = accepted + rejected
-    after every batch. `cleaning` says what was changed, `reasons` counts (field, reason), `first_rejects` shows the first hundred.
+    `read`, `accepted` and `rejected` count records (claims, or lines of the file that are no claim); read = accepted
+    + rejected after every batch. `cleaning` says what was changed, `reasons` counts (field, reason), `first_rejects`
+    shows the first hundred.
     """
 
     def __init__(self, source: Iterator[Parsed], rejects: str | Path | None) -> None:
@@ -96,9 +98,9 @@ def read_claims(
 ) -> ClaimReader:
     """Batches of claims from a file (or a folder with the provider_fraud set), at constant memory.
 
-    `format` is one of FORMATS (found out from the content if None); `mapping` names the columns of a table of your own; `rejects` is
-    where to write (row, field, masked value, reason) of what was refused; `keep` carries further columns of a table along.
-    Raises ReadError when the file as a whole cannot be read.
+    `format` is one of FORMATS (found out from the content if None); `mapping` names the columns of a table of your
+    own; `rejects` is where to write (row, field, masked value, reason) of what was refused; `keep` carries further
+    columns of a table along. Raises ReadError when the file as a whole cannot be read.
     """
     file = _file_of(Path(path))
     if format is not None and format not in FORMATS:

@@ -16,7 +16,8 @@ _SHORT_NUMBER = re.compile(r"-?[0-9]{0,6}(\.[0-9]{0,6})?")
 
 
 def mask(field: str, value: str | None) -> str:
-    """The shape of a value: letters become a or A, digits 9; short numbers in fields of numbers are shown as they are."""
+    """The shape of a value: letters become a or A, digits 9; short numbers in fields of numbers are shown as they
+    are."""
     if value is None:
         return ""
     name = field if field in flat_schema() else field.replace("lines.", "line_")
@@ -39,7 +40,8 @@ def mask(field: str, value: str | None) -> str:
 
 
 class RejectLog:
-    """Counts of records read, accepted and rejected (read = accepted + rejected), and the rejects file if one is wanted."""
+    """Counts of records read, accepted and rejected (read = accepted + rejected), and the rejects file if one is
+    wanted."""
 
     def __init__(self, path: str | Path | None = None) -> None:
         self.path = Path(path) if path is not None else None
@@ -50,7 +52,8 @@ class RejectLog:
         self._writer: Any = None
 
     def add(self, n_accepted: int, n_rejected: int, problems: Iterable[Problem]) -> None:
-        """One batch: its counts, and (row, field, raw value, reason) of each problem; every rejected record has at least one."""
+        """One batch: its counts, and (row, field, raw value, reason) of each problem; every rejected record has at
+        least one."""
         self.read += n_accepted + n_rejected
         self.accepted += n_accepted
         self.rejected += n_rejected

@@ -1,5 +1,6 @@
-"""Claims flattened from Synthea bundles, one JSON object a line: patient, sex, birth, state, type, start, end, provider, total, payment,
-dx (SNOMED code, display) and items. They have no identifier; a digest of the line serves as one."""
+"""Claims flattened from Synthea bundles, one JSON object a line: patient, sex, birth, state, type, start, end,
+provider, total, payment, dx (SNOMED code, display) and items. They have no identifier; a digest of the line serves as
+one."""
 
 import hashlib
 from collections.abc import Iterator

@@ -1,4 +1,5 @@
-"""X12 files into claims: envelopes are checked (a transaction that lost a segment yields no claim), then each claim is validated."""
+"""X12 files into claims: envelopes are checked (a transaction that lost a segment yields no claim), then each claim
+is validated."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,7 +17,8 @@ Transaction = Transaction837 | Transaction835
 
 
 def x12_records(path: Path) -> Iterator[Record]:
-    """Each claim of an 837 or 835 file, or why it is none; the place of a claim is the number of its CLM or CLP segment."""
+    """Each claim of an 837 or 835 file, or why it is none; the place of a claim is the number of its CLM or CLP
+    segment."""
     transaction: Transaction | None = None
     start = Segment(["ISA"], 1)
     n_segments, position = 0, 0
@@ -83,8 +85,13 @@ def _close(
     transaction: Transaction, start: Segment, errors: list[SegmentError], end: Segment | None = None
 ) -> Iterator[Record]:
     transaction.finish(end or start)
-    if errors and not transaction.drafts:
-        yield start.position, _refusal(errors[0])
+    if not transaction.drafts:
+        found = [*errors, *transaction.unattached()]
+        if found or isinstance(transaction, Transaction837):
+            yield (
+                start.position,
+                _refusal(found[0] if found else start.error(0, "opens a transaction without any claim (CLM)")),
+            )
     for draft in transaction.drafts:
         yield draft.position, _claim(draft, errors)
 

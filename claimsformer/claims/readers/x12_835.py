@@ -1,4 +1,5 @@
-"""X12 835 remittance (005010X221): what a payer paid on each claim, with adjustments of claim and line, checked to balance."""
+"""X12 835 remittance (005010X221): what a payer paid on each claim, with adjustments of claim and line, checked to
+balance."""
 
 from decimal import Decimal
 from typing import Any
@@ -142,6 +143,10 @@ class Transaction835:
         if segment[4]:
             line["revenue_code"] = segment[4].zfill(4)
         line["units"] = segment.number(5)
+
+    def unattached(self) -> list[SegmentError]:
+        """Errors outside any claim."""
+        return self._errors
 
     def finish(self, segment: Segment) -> None:
         """After SE: claim type, service period, and the balance of each claim."""

@@ -1,4 +1,5 @@
-"""X12 837P and 837I (005010X222, 005010X223): billing provider, subscriber and patient loops, claims and their lines."""
+"""X12 837P and 837I (005010X222, 005010X223): billing provider, subscriber and patient loops, claims and their
+lines."""
 
 import hashlib
 from dataclasses import dataclass, field
@@ -262,6 +263,10 @@ class Transaction837:
     def _ctp(self, segment: Segment) -> None:
         if self._draft is not None and self._draft.lines:
             self._draft.lines[-1]["quantity"] = segment.number(4)
+
+    def unattached(self) -> list[SegmentError]:
+        """Errors outside any claim."""
+        return [error for errors in self._errors.values() for error in errors]
 
     def finish(self, segment: Segment) -> None:
         """After SE: the service period of each claim, from the statement (institutional) or from its lines."""

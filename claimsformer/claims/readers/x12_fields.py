@@ -36,7 +36,8 @@ ENTITIES = {
     ),
     "835": set("03 1 2 74 82 GB IL PE PR QC TT".split()),
 }
-# Qualifiers of diagnoses and procedures: (system, what it is); the other ones are known, but carry nothing that a claim here holds.
+# Qualifiers of diagnoses and procedures: (system, what it is); the other ones are known, but carry nothing that a
+# claim here holds.
 ICD_QUALIFIERS = {
     "ABK": ("icd10", "principal"),
     "BK": ("icd9", "principal"),

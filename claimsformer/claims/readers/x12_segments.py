@@ -1,7 +1,8 @@
-"""X12 as a stream of segments: separators from the ISA, elements by number, errors that name segment, element and position.
+"""X12 as a stream of segments: separators from the ISA, elements by number, errors that name segment, element and
+position.
 
-Tolerant of what happens in practice (line breaks after terminators, ISA fields of the wrong width) and of nothing that could change
-a claim. Only what claims need: ASC X12 005010X222, X223 and X221.
+Tolerant of what happens in practice (line breaks after terminators, ISA fields of the wrong width) and of nothing
+that could change a claim. Only what claims need: ASC X12 005010X222, X223 and X221.
 """
 
 import datetime as dt

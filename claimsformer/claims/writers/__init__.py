@@ -1,4 +1,5 @@
-"""Writers of claims: plain CSV, Parquet and NDJSON, FHIR R4, X12 837; a claim written out and read again is the same claim."""
+"""Writers of claims: plain CSV, Parquet and NDJSON, FHIR R4, X12 837; a claim written out and read again is the same
+claim."""
 
 import gzip
 from collections.abc import Iterable
@@ -29,8 +30,9 @@ _BY_SUFFIX = {
 def write_claims(claims: pl.DataFrame | Iterable[pl.DataFrame], path: str | Path, format: str | None = None) -> int:
     """Write a table of claims, or a stream of such tables, and give the number of claims written.
 
-    `format` is csv, parquet, ndjson, fhir or x12; by default what the name of the file says. A name ending in .gz is compressed.
-    Raises WriteError when a claim cannot be written in the format, ClaimError when a row breaks the schema (all but CSV, Parquet).
+    `format` is csv, parquet, ndjson, fhir or x12; by default what the name of the file says. A name ending in .gz is
+    compressed. Raises WriteError when a claim cannot be written in the format, ClaimError when a row breaks the
+    schema (all but CSV, Parquet).
     """
     target = Path(path)
     suffixes = [suffix for suffix in target.suffixes if suffix != ".gz"]

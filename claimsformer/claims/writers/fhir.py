@@ -1,4 +1,5 @@
-"""Claims as FHIR R4 ExplanationOfBenefit, one a line; what FHIR has no element for goes into extensions, so nothing is lost."""
+"""Claims as FHIR R4 ExplanationOfBenefit, one a line; what FHIR has no element for goes into extensions, so nothing
+is lost."""
 
 import json
 from datetime import date

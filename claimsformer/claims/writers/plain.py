@@ -1,4 +1,5 @@
-"""The plain layout on disk: CSV (a row a line), Parquet and NDJSON (a claim a row), columns named as the fields of the schema."""
+"""The plain layout on disk: CSV (a row a line), Parquet and NDJSON (a claim a row), columns named as the fields of
+the schema."""
 
 from collections.abc import Iterable, Iterator
 from pathlib import Path

@@ -1,7 +1,8 @@
 """Claims as X12 837P and 837I (005010X222A1, 005010X223A2), one transaction a claim.
 
-An 837 carries what a provider bills: no payment, no adjudication, nothing of the member beyond sex, birth date, state and ZIP code.
-`x12_carried` is the claim with exactly the fields that an 837 brings across. Names are not known here and are written as UNKNOWN.
+An 837 carries what a provider bills: no payment, no adjudication, nothing of the member beyond sex, birth date, state
+and ZIP code. `x12_carried` is the claim with exactly the fields that an 837 brings across. Names are not known here
+and are written as UNKNOWN.
 """
 
 from collections.abc import Iterator

@@ -34,14 +34,19 @@ any_money = st.decimals(min_value=-(10**6), max_value=10**7, places=2)
 quantities = st.floats(min_value=0, max_value=1e6, allow_nan=False) | st.sampled_from([0.0, 1.0, 0.5, 1e-3, 1e9])
 simple_quantities = st.integers(0, 10**9).map(lambda n: n / 1000)
 days = st.dates(dt.date(1990, 1, 1), dt.date(2030, 12, 31))
-conditions = st.text(CAPITALS.lower() + "_ .-" + DIGITS, min_size=1, max_size=12).filter(lambda text: text == text.strip())
+conditions = st.text(CAPITALS.lower() + "_ .-" + DIGITS, min_size=1, max_size=12).filter(
+    lambda text: text == text.strip()
+)
 icd9 = st.one_of(
     st.text(DIGITS, min_size=3, max_size=5),
     st.text(DIGITS, min_size=2, max_size=4).map("V".__add__),
     st.text(DIGITS, min_size=3, max_size=4).map("E".__add__),
 )
 icd10 = st.builds(
-    lambda a, b, c: a + b + c, st.sampled_from(CAPITALS), st.sampled_from(DIGITS), st.text(DIGITS + CAPITALS, min_size=1, max_size=5)
+    lambda a, b, c: a + b + c,
+    st.sampled_from(CAPITALS),
+    st.sampled_from(DIGITS),
+    st.text(DIGITS + CAPITALS, min_size=1, max_size=5),
 )
 snomed = st.text(DIGITS, min_size=6, max_size=18)
 DIAGNOSES = {"icd9": icd9, "icd10": icd10, "snomed": snomed}
@@ -59,11 +64,15 @@ SERVICES: dict[str | None, st.SearchStrategy[str]] = {
     "snomed": snomed,
     "rxnorm": st.text(DIGITS, min_size=1, max_size=8),
     "cvx": st.text(DIGITS, min_size=1, max_size=3),
-    "other": st.builds(lambda a, b: a + b, st.sampled_from(DIGITS + CAPITALS), st.text(DIGITS + CAPITALS + ".-", max_size=10)),
+    "other": st.builds(
+        lambda a, b: a + b, st.sampled_from(DIGITS + CAPITALS), st.text(DIGITS + CAPITALS + ".-", max_size=10)
+    ),
 }
 SERVICES[None] = SERVICES["other"]
 adjustments = st.lists(
-    st.fixed_dictionaries({"group_code": st.sampled_from(["CO", "PR", "OA", "PI"]), "reason_code": short_codes, "amount": any_money}),
+    st.fixed_dictionaries(
+        {"group_code": st.sampled_from(["CO", "PR", "OA", "PI"]), "reason_code": short_codes, "amount": any_money}
+    ),
     max_size=2,
 )
 
@@ -111,7 +120,9 @@ def line_fields(
 
 
 @st.composite
-def claim_fields(draw: st.DrawFn, billable: bool = False, kinds: tuple[str, ...] = ("institutional", "professional", "pharmacy")) -> Any:
+def claim_fields(
+    draw: st.DrawFn, billable: bool = False, kinds: tuple[str, ...] = ("institutional", "professional", "pharmacy")
+) -> Any:
     """Fields of a legal claim; `billable` ones can be written as an 837."""
     alphabet = SAFE if billable else FREE
     ident = identifiers(alphabet)
