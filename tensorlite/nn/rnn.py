@@ -101,7 +101,7 @@ class RNNBase(Module):
         if hx is None:
             return tuple(creation.zeros(n, batch, size, dtype=x.dtype) for size in sizes)
         states = tuple(hx) if self.mode == "LSTM" else (hx,)
-        for s, size, name in zip(states, sizes, ("hx", "cx"), strict=True):
+        for s, size, name in zip(states, sizes, ("hx", "cx"), strict=False):
             if s.ndim != (3 if batched else 2):
                 kind = "batched 3-D" if batched else "unbatched 2-D"
                 raise RuntimeError(f"For {kind} input, {name} should also be {3 if batched else 2}-D but got {s.ndim}-D tensor")

@@ -174,10 +174,10 @@ def rrelu(
     input: Tensor, lower: float = 1.0 / 8, upper: float = 1.0 / 3, training: bool = False, inplace: bool = False
 ) -> Tensor:
     """Leaky ReLU with slopes drawn from `[lower, upper]`; when not training, with their mean."""
+    if lower > upper:
+        raise RuntimeError(f"Lower bound should be less than or equal to the upper bound, got {lower} and {upper}")
     if not training:
         return leaky_relu(input, (lower + upper) / 2, inplace)
-    if lower > upper:
-        raise ValueError(f"rrelu: lower must not exceed upper, got {lower} and {upper}")
     slopes = np.random.Generator(np.random.PCG64(next_seed())).uniform(lower, upper, input._data.shape)
     factor = np.where(input._data > 0, 1, slopes).astype(input._data.dtype)
     return _run(OPS["mul"], input, inplace, wrap(factor))

@@ -109,8 +109,9 @@ def batch_norm(
     if n == 1 and math.prod(sizes):
         raise ValueError(f"Expected more than 1 value per channel when training, got input size {list(sizes)}")
     y, mean, var = apply(ops.standardize, (input, tuple(i for i in range(input.ndim) if i != 1), eps))
-    _update(running_mean, mean._data.reshape(-1), momentum)
-    _update(running_var, var._data.reshape(-1) * (n / max(n - 1, 1)), momentum)
+    if n:  # an empty batch leaves the statistics alone
+        _update(running_mean, mean._data.reshape(-1), momentum)
+        _update(running_var, var._data.reshape(-1) * (n / max(n - 1, 1)), momentum)
     return _affine(y, weight, bias)  # type: ignore[no-any-return]
 
 
