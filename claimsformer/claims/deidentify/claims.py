@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Final, Literal
 
 import polars as pl
@@ -72,7 +72,12 @@ class Deidentifier:
                 hint="rename the column that numbers the members, or read the file with a mapping",
             )
         report = DeidReport(self.mode, rows=frame.height)
-        table = self._scrub_text(frame.with_columns(self._timeline(frame)), report)
+        table = frame.with_columns(self._timeline(frame))
+        names = self._columns(frame.columns, Action.NAME)
+        # Free text first, while the columns that hold names are still there; so for the lines.
+        table = self._scrub_text(table, self._columns(frame.columns, Action.TEXT), names, report)
+        for column in self._columns(frame.columns, Action.LINES):
+            table = self._apply_to_lines(table, column, names, report)
         for column in frame.columns:
             table = self._apply(table, column, report)
         return table.drop(_SHIFT, _START, _SERVICE), report
@@ -97,13 +102,11 @@ class Deidentifier:
         values = table[column]
         present = values.len() - values.null_count()
         match policy.action:
-            case Action.KEEP | Action.TEXT:
+            case Action.KEEP | Action.TEXT | Action.LINES:
                 return table
             case Action.DROP | Action.NAME:
                 report.changed[column] += present
                 return table.drop(column)
-            case Action.LINES:
-                return self._apply_to_lines(table, column, report)
             case Action.CODE:
                 codes = _map_values(values.cast(pl.String), lambda v: self._codes.code(policy.prefix, v), pl.String())
                 report.changed[column] += present
@@ -145,10 +148,13 @@ class Deidentifier:
             return date.dt.truncate("1y")
         return pl.lit(RELATIVE_ORIGIN) + (date - pl.col(_START))
 
-    def _apply_to_lines(self, table: pl.DataFrame, column: str, report: DeidReport) -> pl.DataFrame:
+    def _apply_to_lines(
+        self, table: pl.DataFrame, column: str, names: Sequence[str], report: DeidReport
+    ) -> pl.DataFrame:
         fields = [field.name for field in table.schema[column].inner.fields]  # type: ignore[attr-defined]
-        keys = table.select(pl.int_range(pl.len()).alias("__row"), _SHIFT, _START, _SERVICE, column)
+        keys = table.select(pl.int_range(pl.len()).alias("__row"), _SHIFT, _START, _SERVICE, column, *names)
         lines = keys.filter(pl.col(column).list.len() > 0).explode(column).unnest(column)
+        lines = self._scrub_text(lines, self._columns(fields, Action.TEXT), names, report)
         for name in fields:
             policy = self.policy_of(name)
             if policy.action in (Action.CODE, Action.DATE):
@@ -157,22 +163,25 @@ class Deidentifier:
         back = keys.select("__row").join(packed, on="__row", how="left", maintain_order="left")[column]
         return table.with_columns(back.cast(table.schema[column]).fill_null([]).alias(column))
 
-    def _scrub_text(self, table: pl.DataFrame, report: DeidReport) -> pl.DataFrame:
-        """Free text first, while the columns that hold names are still there."""
-        texts = [c for c in table.columns if not c.startswith("__") and self.policy_of(c).action is Action.TEXT]
-        names = [c for c in table.columns if not c.startswith("__") and self.policy_of(c).action is Action.NAME]
-        counts: Counter[Identifier] = Counter()
+    def _columns(self, columns: Iterable[str], action: Action) -> list[str]:
+        return [c for c in columns if not c.startswith("__") and self.policy_of(c).action is action]
+
+    def _scrub_text(
+        self, table: pl.DataFrame, texts: Sequence[str], names: Sequence[str], report: DeidReport
+    ) -> pl.DataFrame:
+        """Free text without its identifiers, nor the words of the columns `names` of the same row."""
+        known: dict[tuple[object, ...], tuple[str | None, Counter[Identifier]]] = {}
         for column in texts:
             cleaned: list[str | None] = []
-            for text, *row_names in table.select(column, *names).iter_rows():
-                new, found = (
-                    (None, Counter[Identifier]()) if text is None else scrub_text(str(text), filter(None, row_names))
-                )
+            for row in table.select(column, *names).iter_rows():
+                if row not in known:
+                    nothing: tuple[None, Counter[Identifier]] = (None, Counter())
+                    known[row] = nothing if row[0] is None else scrub_text(str(row[0]), filter(None, row[1:]))
+                new, found = known[row]
                 cleaned.append(new)
-                counts += found
+                report.in_text += found
                 report.changed[column] += bool(found)
             table = table.with_columns(pl.Series(column, cleaned, dtype=pl.String))
-        report.in_text += counts
         return table
 
 

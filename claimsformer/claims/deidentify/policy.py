@@ -49,6 +49,8 @@ def _schema_policy(name: str) -> FieldPolicy:
         "member_birth_date": FieldPolicy(Action.BIRTH_DATE, Identifier.DATE_OR_AGE),
         "member_zip": FieldPolicy(Action.ZIP, Identifier.GEOGRAPHY),
         "lines": FieldPolicy(Action.LINES),
+        "drug_name": FieldPolicy(Action.TEXT),
+        "provider_specialty": FieldPolicy(Action.TEXT),
     }
     if name in special:
         return special[name]

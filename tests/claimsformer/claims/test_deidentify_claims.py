@@ -208,6 +208,15 @@ def test_columns_that_hold_identifiers_are_dropped_and_names_leave_the_notes(mod
     assert "Jane" not in str(report.to_dict())
 
 
+def test_text_on_the_lines_is_scrubbed_too() -> None:
+    line = {"line_number": 1, "drug_name": "Metformin 500 MG for Jane, tel 212-555-1234", "ndc": "00093105801"}
+    frame = to_frame([make_claim(lines=[line])]).with_columns(patient_name=pl.lit("DOE, JANE"))
+    released, report = Deidentifier(KEY)(frame)
+    assert released["lines"][0][0]["drug_name"] == "Metformin 500 MG for [NAME], [PHONE]"
+    assert released["lines"][0][0]["ndc"] == "00093105801"
+    assert report.changed["drug_name"] == 1
+
+
 def test_every_column_of_the_schema_has_a_policy_and_no_identifier_is_kept() -> None:
     for name in claims_schema().names():
         policy = policy_of(name)
