@@ -131,7 +131,7 @@ def _legacy(name: Any) -> Any:
 
 
 def _cast_to(name: str) -> Any:
-    def method(self: Tensor) -> Tensor:
+    def method(self: Tensor, memory_format: Any = None) -> Tensor:
         return self.to(name_dtype)
 
     name_dtype = np.dtype(name)

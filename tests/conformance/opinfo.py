@@ -74,6 +74,8 @@ def to_tensorlite(value: Any) -> Any:
         return "cpu"
     if isinstance(value, torch.Generator):
         raise NotRepresentable("a torch Generator")
+    if isinstance(value, torch.nn.Module):
+        raise NotRepresentable("a torch module as an argument")
     if isinstance(value, torch.Size):
         return tuple(value)
     if isinstance(value, tuple) and hasattr(value, "_fields"):
