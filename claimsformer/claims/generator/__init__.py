@@ -2,6 +2,15 @@
 
 from claimsformer.claims.generator.anomalies import GENERATED_TYPES
 from claimsformer.claims.generator.labels import DETECTION, review_labels
+from claimsformer.claims.generator.reference import Reference, reference_tables
 from claimsformer.claims.generator.stream import GeneratedBatch, generate
 
-__all__ = ["DETECTION", "GENERATED_TYPES", "GeneratedBatch", "generate", "review_labels"]
+__all__ = [
+    "DETECTION",
+    "GENERATED_TYPES",
+    "GeneratedBatch",
+    "Reference",
+    "generate",
+    "reference_tables",
+    "review_labels",
+]

@@ -1,7 +1,8 @@
 """Anomalies planted into a block of genuine claims, each breaking the one rule it stands for and no other.
 
-A test holds every planted claim against independent rules. What follows from a change is not listed in the truth: amounts (a
-higher level costs more), the state, specialty and rendering number of another provider, the dates of the lines.
+A test holds every planted claim against independent rules. What follows from a change is not listed in the truth:
+amounts (a higher level costs more), the state, specialty and rendering number of another provider, the dates of the
+lines.
 """
 
 from __future__ import annotations

@@ -12,8 +12,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-import polars as pl
-
 __all__ = [
     "BUNDLES",
     "DRGS",
@@ -24,7 +22,6 @@ __all__ = [
     "Drug",
     "Drg",
     "Procedure",
-    "bundles_frame",
 ]
 
 
@@ -270,9 +267,3 @@ DRGS: Final[dict[str, Drg]] = {
     "gallbladder": Drg("417", "418", "419", 8_500, 3.0, ("0FT44ZZ",)),
     "transplant": Drg("650", "651", "652", 190_000, 8.0, ("0TY00Z0",)),
 }
-
-
-def bundles_frame() -> pl.DataFrame:
-    """Pairs of a panel and a component that may not stand on claims of one member, provider and day."""
-    rows = [(panel, component) for panel, components in BUNDLES.items() for component in components]
-    return pl.DataFrame(rows, schema=["panel", "component"], orient="row")

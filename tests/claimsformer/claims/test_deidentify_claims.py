@@ -25,6 +25,8 @@ from claimsformer.claims.generator import generate
 from claimsformer.claims.schema import Claim
 from claimsformer.errors import ConfigError
 
+from .test_deidentify_text import PLANTS
+
 KEY = b"0123456789abcdef0123456789abcdef"
 MODES: tuple[Mode, ...] = ("shifted", "safe_harbor", "relative")
 
@@ -215,6 +217,19 @@ def test_text_on_the_lines_is_scrubbed_too() -> None:
     assert released["lines"][0][0]["drug_name"] == "Metformin 500 MG for [NAME], [PHONE]"
     assert released["lines"][0][0]["ndc"] == "00093105801"
     assert report.changed["drug_name"] == 1
+
+
+@given(
+    st.text("abcdefghijklmnopqrstuvwxyzABC_ 019", min_size=1, max_size=14),
+    st.sampled_from(list(PLANTS)).flatmap(lambda kind: PLANTS[kind]),
+    st.sampled_from(MODES),
+)
+def test_a_planted_identifier_in_a_column_of_any_name_does_not_survive(column: str, plant: str, mode: Mode) -> None:
+    if column in claims_schema().names() or policy_of(column).action in (Action.AGE, Action.BIRTH_DATE, Action.DATE):
+        return  # those hold numbers and dates, and are tested above
+    frame = to_frame([make_claim()]).with_columns(pl.lit(plant).alias(column))
+    released, _ = Deidentifier(KEY, mode)(frame)
+    assert plant not in str(released.row(0))
 
 
 def test_every_column_of_the_schema_has_a_policy_and_no_identifier_is_kept() -> None:

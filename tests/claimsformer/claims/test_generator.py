@@ -15,7 +15,14 @@ from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
 from claimsformer.claims.frames import claims_schema, explode_lines, from_frame
-from claimsformer.claims.generator import DETECTION, GENERATED_TYPES, GeneratedBatch, generate, review_labels
+from claimsformer.claims.generator import (
+    DETECTION,
+    GENERATED_TYPES,
+    GeneratedBatch,
+    generate,
+    reference_tables,
+    review_labels,
+)
 from claimsformer.claims.generator.catalogue import BUNDLES, DRGS, DRUGS, PROCEDURES
 from claimsformer.claims.generator.conditions import COMORBIDITY, CONDITIONS
 from claimsformer.claims.truth import SCOPES, TRUTH_SCHEMA
@@ -202,6 +209,27 @@ def test_the_catalogue_is_consistent() -> None:
         assert fees[0] + fees[1] > PROCEDURES[panel].fee + PROCEDURES["X2001"].fee
     assert all(drug.strength * drug.per_day <= drug.max_daily_dose for drug in DRUGS.values())
     assert len({drug.ndc for drug in DRUGS.values()}) == len(DRUGS)
+
+
+def test_reference_tables_cover_what_is_billed_and_support_every_genuine_line() -> None:
+    reference = reference_tables()
+    lines = explode_lines(batch().claims)
+    assert set(lines["procedure_code"].drop_nulls()) <= set(reference.procedures["code"])
+    assert set(lines["ndc"].drop_nulls()) <= set(reference.drugs["ndc"])
+    assert set(batch().claims["drg"].drop_nulls()) <= set(reference.drgs["drg"])
+    assert set(batch().claims["diagnoses"].explode()) <= set(reference.diagnoses["code"])
+    diagnoses = batch().claims.select("claim_id", diagnosis="diagnoses").explode("diagnosis")
+    needing = lines.select("claim_id", procedure="procedure_code").filter(
+        pl.col("procedure").is_in(reference.support["procedure"].implode())
+    )
+    supported = (
+        needing.join(diagnoses, on="claim_id")
+        .join(reference.support, on=["procedure", "diagnosis"])
+        .select("claim_id", "procedure")
+    )
+    unsupported = needing.join(supported, on=["claim_id", "procedure"], how="anti")
+    planted = batch().truth.filter(type="dx_procedure_mismatch")
+    assert set(unsupported["claim_id"]) == set(planted["claim_id"])
 
 
 @pytest.mark.data
