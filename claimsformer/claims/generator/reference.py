@@ -1,6 +1,4 @@
 """The generated world's code tables, as a payer would have them for its edits."""
-otherwise.
-"""
 
 from __future__ import annotations
 
