@@ -148,6 +148,8 @@ def _with_duplicates(
     shift = _allowed(copies, original, layout, shift)
     moved = [(pl.col(name) + pl.duration(days=pl.lit(shift))).cast(copies.schema[name]) for name in layout.dates]
     ids = _new_ids(original[layout.claim], len(rows), rng)
+    if "lines" in copies.columns:
+        moved.append(_moved_lines(shift))
     sources = copies
     copies = copies.with_columns(*moved, pl.Series(layout.claim, ids, dtype=copies.schema[layout.claim]))
     if layout.age and layout.birth:
@@ -162,6 +164,14 @@ def _with_duplicates(
     else:
         both = both.sort("__place")
     return both.drop("__place"), truths
+
+
+def _moved_lines(shift: pl.Series) -> pl.Expr:
+    """The lines, one day later where the claim is."""
+    day = pl.duration(days=1)
+    dates = [(pl.element().struct.field(name) + day).alias(name) for name in ("service_from", "service_thru")]
+    later = pl.col("lines").list.eval(pl.element().struct.with_fields(dates))
+    return pl.when(pl.lit(shift) == 1).then(later).otherwise(pl.col("lines")).alias("lines")
 
 
 def _duplicate_truths(sources: pl.DataFrame, copies: pl.DataFrame, shift: pl.Series, layout: Layout) -> list[Truth]:

@@ -95,6 +95,7 @@ class ClaimView:
     provider_state: Objects
     diagnoses: list[tuple[str, ...]]
     procedures: list[tuple[str, ...]]
+    pointed: npt.NDArray[np.int64]  # how many diagnoses the lines point to: a new list may not be shorter
     start: npt.NDArray[np.int64]  # days since 1970-01-01
     end: npt.NDArray[np.int64]
     n: int = field(init=False)
@@ -108,6 +109,11 @@ class ClaimView:
         if missing := [name for name in layout.columns if name not in frame.columns]:
             raise ConfigError(
                 f"the table lacks the columns {missing} of the layout", hint="read it with a reader first"
+            )
+        if "code_system" in frame.columns and frame["code_system"].drop_nulls().n_unique() > 1:
+            raise ConfigError(
+                "the table mixes code systems, and values drawn from one would not be codes of the other",
+                hint="split it by `code_system` and treat each part by itself",
             )
         provider = frame[layout.provider]
         state = provider.str.slice(0, 2) if layout.provider_state is None else frame[layout.provider_state]
@@ -123,6 +129,7 @@ class ClaimView:
             provider_state=_objects(state),
             diagnoses=_lists(frame, layout.diagnoses),
             procedures=_lists(frame, layout.procedures),
+            pointed=_pointed(frame),
             start=_days(frame[layout.dates[0]]),
             end=_days(frame[layout.dates[1]]),
         )
@@ -138,6 +145,14 @@ def _floats(values: pl.Series) -> npt.NDArray[np.float64]:
 
 def _days(values: pl.Series) -> npt.NDArray[np.int64]:
     return values.cast(pl.Date).cast(pl.Int64).to_numpy()
+
+
+def _pointed(frame: pl.DataFrame) -> npt.NDArray[np.int64]:
+    if "lines" not in frame.columns:
+        return np.zeros(frame.height, dtype=np.int64)
+    pointers = pl.element().struct.field("diagnosis_pointers").list.max()
+    highest = frame.select(pl.col("lines").list.eval(pointers).list.max().fill_null(0)).to_series()
+    return highest.cast(pl.Int64).to_numpy()
 
 
 def _lists(frame: pl.DataFrame, names: tuple[str, ...]) -> list[tuple[str, ...]]:

@@ -199,7 +199,8 @@ def phantom(view: ClaimView, i: int, donors: Donors, rng: Rng) -> Change | None:
     if not own:
         return None
     other, members = donors.view.diagnoses, donors.view.member
-    j = donors.draw_claim(rng, lambda k: members[k] != member and bool(other[k]) and other[k][0] != own[0])
+    fewest = max(1, int(view.pointed[i]))
+    j = donors.draw_claim(rng, lambda k: members[k] != member and len(other[k]) >= fewest and other[k][0] != own[0])
     return None if j is None else Change({"diagnoses": other[j]}, "diagnoses", 1.0)
 
 

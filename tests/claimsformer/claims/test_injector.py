@@ -11,6 +11,7 @@ import pytest
 from polars.testing import assert_frame_equal
 
 from claimsformer.claims.frames import conform, from_frame
+from claimsformer.claims.generator import generate
 from claimsformer.claims.injector import INJECTABLE_TYPES, fingerprint_report, inject, inject_synpuf
 from claimsformer.claims.injector.categories import major_category, procedure_chapter, sex_of_diagnosis
 from claimsformer.claims.readers import read_claims
@@ -217,6 +218,26 @@ def test_the_schema_layout_takes_every_type_and_stays_valid() -> None:
     assert injected.schema == world.schema
     assert len(from_frame(injected)) == injected.height
     assert fingerprint_report(world, injected, truth).clean
+
+
+def test_claims_with_lines_stay_valid() -> None:
+    claims = next(generate(4000, 6, rate=0.0)).claims
+    injected, truth = inject(claims, 1, 0.02)
+    assert len(from_frame(injected)) == injected.height
+    assert {"duplicate", "phantom", "sex_conflict", "cost_outlier", "geography"} <= set(truth["type"])
+
+
+def test_an_empty_table_stays_empty() -> None:
+    injected, truth = inject(small_world(10).head(0), 1)
+    assert injected.is_empty()
+    assert truth.is_empty()
+
+
+def test_a_mix_of_code_systems_is_refused() -> None:
+    world = small_world(10)
+    system = pl.when(pl.int_range(pl.len()) < 5).then(pl.lit("icd9")).otherwise(pl.lit("icd10"))
+    with pytest.raises(ConfigError, match="mixes code systems"):
+        inject(world.with_columns(code_system=system), 1)
 
 
 def test_unknown_types_and_impossible_rates_are_refused() -> None:
