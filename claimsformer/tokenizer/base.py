@@ -87,9 +87,7 @@ class TokenizerBase:
     @overload
     def convert_tokens_to_ids(self, tokens: list[str] | tuple[str, ...]) -> list[int | None]: ...
     def convert_tokens_to_ids(self, tokens: str | list[str] | tuple[str, ...]) -> int | list[int | None] | None:
-        """The id of a token, or of each; the unknown token's id (None without one) for a token outside the
-        vocabulary.
-        """
+        """The id of a token, or of each; of an unknown token the `unk` token's id, None without one."""
         if isinstance(tokens, str):
             return self._token_to_id.get(tokens, self.unk_token_id)
         return [self._token_to_id.get(token, self.unk_token_id) for token in tokens]

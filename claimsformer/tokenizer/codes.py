@@ -84,9 +84,7 @@ def _icd10(code: str) -> tuple[str, ...]:
 
 
 def _diagnosis(code: str) -> tuple[str, ...]:
-    """ICD-10-CM unless the code starts with a digit or is marked `ICD9:`; a code of another marked system by its
-    system.
-    """
+    """ICD-10-CM unless it starts with a digit or is marked `ICD9:`; codes marked otherwise by their system."""
     if code.startswith("ICD9:"):
         return tuple(f"ICD9:{level}" for level in _icd9(code[5:]))
     if ":" in code:
@@ -97,9 +95,7 @@ def _diagnosis(code: str) -> tuple[str, ...]:
 
 
 def _procedure(code: str) -> tuple[str, ...]:
-    """HCPCS levels I and II, ICD-10-PCS (seven characters) and ICD-9-CM volume 3 (three or four digits), told by
-    their form.
-    """
+    """HCPCS, ICD-10-PCS (seven characters) and ICD-9-CM volume 3 (three or four digits), told by their form."""
     if code.startswith("ICD9:"):
         return tuple(f"ICD9:{level}" for level in _icd9_procedure(code[5:]))
     if ":" in code:

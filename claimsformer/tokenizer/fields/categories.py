@@ -1,6 +1,4 @@
-"""Categories and codes as token offsets: frequent values keep a token, rare ones fall back to their family, then to
-`<unk>`.
-"""
+"""Categories and codes as token offsets: rare values fall back to their family, then to `<unk>`."""
 
 from __future__ import annotations
 

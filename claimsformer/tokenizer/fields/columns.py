@@ -71,8 +71,8 @@ def floats(column: pl.Series) -> npt.NDArray[np.float64]:
 
 
 def look_up(values: pl.Series, find: Callable[[str], Row], missing: Row) -> npt.NDArray[np.float64]:
-    """`find` of every text, `missing` of every null, (N, len(missing)); of many values each distinct one is looked up
-    once.
+    """`find` of every text, `missing` of every null, (N, len(missing)); each distinct text once where there are
+    many.
     """
     if len(values) <= SMALL:
         rows = [missing if value is None else find(value) for value in values.to_list()]

@@ -1,6 +1,4 @@
-"""The specification for claims of `claimsformer.claims.schema`: institutional, professional and pharmacy in one
-vocabulary.
-"""
+"""The specification for `claimsformer.claims.schema`: all three types of claim in one vocabulary."""
 
 from __future__ import annotations
 
@@ -37,9 +35,7 @@ def claim_spec(
     conditions: int = MAX_CONDITIONS,
     lines: int = MAX_LINES,
 ) -> ClaimSpec:
-    """The specification for prepared claims with at most so many diagnoses, procedures, chronic conditions and
-    lines.
-    """
+    """The specification for prepared claims with at most so many diagnoses, procedures, conditions and lines."""
     return ClaimSpec(
         name="claim",
         identifiers=IDENTIFIERS,
@@ -134,9 +130,7 @@ def _line_fields(lines: int) -> tuple[FieldSpec, ...]:
 
 
 def prepare_claims(frame: pl.DataFrame) -> pl.DataFrame:
-    """Claims of `claims_schema()` with lists and lines spread into columns, age and history derived, identifiers
-    dropped.
-    """
+    """Claims of `claims_schema()` with lists and lines spread into columns, history derived, identifiers dropped."""
     prepared = (
         with_history(frame, member="member_id", provider="billing_provider_id", date="service_from")
         .with_columns(

@@ -1,6 +1,4 @@
-"""What was known about a member and a provider when a claim arrived: counts over earlier claims, never over later
-ones.
-"""
+"""What was known about a member and a provider when a claim arrived: counts over earlier claims only."""
 
 from __future__ import annotations
 

@@ -45,9 +45,7 @@ def closure(tokenizer: FieldTokenizer, batch: ClaimBatch, chosen: Bools) -> Bool
 
 
 def hide(tokenizer: FieldTokenizer, batch: ClaimBatch, hidden: Bools) -> ClaimBatch:
-    """The batch with [MASK] for the hidden values; their parents and scalars are hidden too, their field and rank are
-    not.
-    """
+    """The batch with [MASK] for the hidden values, and no parents and scalars of them; field and rank stay."""
     if hidden.shape != batch.shape:
         raise TokenizerError(f"hidden must have the batch's shape {batch.shape}, got {hidden.shape}")
     return ClaimBatch(
@@ -67,9 +65,7 @@ def choose_at_random(
     rng: np.random.Generator,
     extra: Mapping[str, float] | None = None,
 ) -> Bools:
-    """Each token with probability `rate` (plus `extra[field]`), never [CLS] or padding, at least one a claim; (B,
-    T).
-    """
+    """Each token with probability `rate` + `extra[field]`, never [CLS] or padding, at least one a claim; (B, T)."""
     if not 0 < rate <= 1:
         raise TokenizerError(f"rate must be in (0, 1], got {rate}")
     rates = np.full(tokenizer.field_size, rate)

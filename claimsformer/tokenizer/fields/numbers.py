@@ -65,9 +65,7 @@ class NumberCoder:
 
     @classmethod
     def fit(cls, spec: FieldSpec, columns: pl.DataFrame, min_count: int) -> NumberCoder:
-        """Learn quantile edges, the median and the robust scale (interquartile range, else standard deviation, else
-        1).
-        """
+        """Learn quantile edges, the median and the robust scale (from the interquartile range where it is not 0)."""
         medians = _fit_medians(spec, columns, min_count) if spec.kind == "ratio" else {}
         values = np.concatenate([_numbers(spec, columns, rank, medians) for rank in range(1, len(spec.columns) + 1)])
         values = values[np.isfinite(values)]
@@ -146,9 +144,7 @@ def _inverse(spec: FieldSpec, values: Floats) -> Floats:
 
 
 def _quantile_edges(values: Floats, bins: int) -> list[float]:
-    """About bins - 1 edges; a value that fills a bin by itself (zero dollars) gets its own, the others share the rest
-    evenly.
-    """
+    """About bins - 1 edges; a value that fills a bin (zero dollars) gets its own, the others share the rest."""
     distinct, counts = np.unique(values, return_counts=True)
     if distinct.size <= bins:
         return [float(edge) for edge in distinct[1:]]

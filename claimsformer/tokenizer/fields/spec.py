@@ -91,9 +91,7 @@ class FieldSpec:
 
 @dataclass(frozen=True, slots=True)
 class ClaimSpec:
-    """The fields of a claim in the order of their tokens, and the columns that identify somebody and may not become
-    tokens.
-    """
+    """The fields of a claim in the order of their tokens, and the columns that may not become tokens."""
 
     name: str
     fields: tuple[FieldSpec, ...]

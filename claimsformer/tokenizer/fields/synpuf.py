@@ -1,6 +1,4 @@
-"""The specification for CMS DE-SynPUF inpatient claims joined with their beneficiaries (a public use file, ICD-9 and
-MS-DRG).
-"""
+"""The specification for CMS DE-SynPUF inpatient claims joined with their beneficiaries (ICD-9, MS-DRG)."""
 
 from __future__ import annotations
 

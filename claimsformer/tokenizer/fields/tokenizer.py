@@ -29,8 +29,7 @@ RAW_KINDS = frozenset({"category", "code", "number", "money"})  # decoded under 
 
 
 class FieldTokenizer(TokenizerBase):
-    """Learns a vocabulary from a frame of claims (`fit`), then maps claims to a `ClaimBatch` (`encode`) and back
-    (`decode`).
+    """Learns a vocabulary from claims (`fit`), maps claims to a `ClaimBatch` (`encode`) and back (`decode`).
 
     A value seen fewer than `min_count` times has no token of its own: it is encoded as its family, or as `<unk:field>`.
     """

@@ -1,5 +1,4 @@
-"""Text to ids and back: medical units and byte-level BPE of our own, and the tokenizers of GPT-2, Llama 3, SmolLM2
-and BERT.
+"""Text to ids and back: our own medical tokenizer, and those of GPT-2, Llama 3, SmolLM2 and BERT.
 
 tokenizer = TextTokenizer.train(texts, vocab_size=8_000)
 tokenizer("E11.9, metformin 500 mg twice daily")["input_ids"]

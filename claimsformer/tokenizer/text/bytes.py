@@ -6,9 +6,7 @@ __all__ = ["BYTE_TO_CHAR", "CHAR_TO_BYTE", "bytes_of_token", "decode_bytes", "en
 
 
 def _byte_alphabet() -> dict[int, str]:
-    """Printable Latin-1 characters stand for their own byte, the other bytes for U+0100 onwards (Radford et al.,
-    2019).
-    """
+    """Printable Latin-1 characters stand for their own byte, the other bytes for U+0100 onwards."""
     own = {*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)}
     others = (byte for byte in range(256) if byte not in own)
     moved = {byte: chr(0x100 + number) for number, byte in enumerate(others)}

@@ -1,6 +1,4 @@
-"""Nonproprietary names of drugs that claims mention often: the default list of the medical splitter, to be replaced
-at will.
-"""
+"""Nonproprietary names of drugs that claims mention often: the default list, to be replaced at will."""
 
 from __future__ import annotations
 

@@ -1,5 +1,4 @@
-"""Medical text cut where its meaning is: codes, doses, dates, money and vital signs are units, each with pieces of
-its own.
+"""Medical text cut where its meaning is: codes, doses, dates, money and vital signs are units with pieces.
 
 Two steps. `MedicalSplitter` cuts text into units and ordinary words with one pattern. `MedicalModel` cuts a unit into
 pieces and encodes them: a code becomes a *marker* (its system and chapter, a token that spells nothing, or the space
@@ -93,9 +92,7 @@ def pieces_of(unit: str, drugs: frozenset[str]) -> list[Piece]:
 
 
 def _system_of(code: str, unit: str) -> str:
-    """The system of a code after a key word such as `ICD-10`, `CPT` or `dx`; the code's form decides where they
-    disagree.
-    """
+    """The system of a code after a key word such as `ICD-10` or `CPT`; where they disagree its form decides."""
     if re.search("cpt|hcpcs", unit, re.IGNORECASE):
         if code[0].isalpha():
             return "hcpcs"

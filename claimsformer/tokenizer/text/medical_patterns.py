@@ -16,8 +16,8 @@ __all__ = ["UNITS", "classify", "unit_pattern"]
 _NUMBER = r"[0-9]{1,3}(?:,[0-9]{3}){1,4}(?:\.[0-9]{1,6})?|[0-9]{1,12}(?:\.[0-9]{1,6})?"
 _TIME = r"(?i:hours?|hrs?|h|minutes?|mins?|days?|d|weeks?|wks?|months?|mos?|years?(?:[- ]old)?|yrs?|y/o|yo)"
 _AMOUNT = (
-    r"(?i:mcg|mg|ug|[\u00b5\u03bc]g|ng|kg|g|ml|dl|cc|l|units?|unt|iu|meq|mmol|mol|tablets?|tabs?|capsules?|caps?|puffs?|"
-    r"drops?|patch(?:es)?|vials?|sprays?|mmhg|mm ?hg|bpm|cm|mm|lbs?|oz|[\u00b0] ?[cf]|%)"
+    r"(?i:mcg|mg|ug|[\u00b5\u03bc]g|ng|kg|g|ml|dl|cc|l|units?|unt|iu|meq|mmol|mol|tablets?|tabs?|capsules?|caps?|"
+    r"puffs?|drops?|patch(?:es)?|vials?|sprays?|mmhg|mm ?hg|bpm|cm|mm|lbs?|oz|[\u00b0] ?[cf]|%)"
 )
 _ROUTE = r"oral|chewable|topical|nasal|ophthalmic|otic|rectal|vaginal|transdermal|sublingual|intravenous|subcutaneous"
 _RELEASE = r"(?:delayed|extended|sustained|immediate|prolonged)[- ]release"

@@ -55,9 +55,7 @@ def character_spans(piece: str, byte_lengths: list[int]) -> list[Span]:
 
 
 class WordPieceModel:
-    """Longest match first (Schuster and Nakajima, 2012; as in BERT): a word is known as a whole series of parts, or
-    not at all.
-    """
+    """Longest match first (as in BERT): a word is known as a whole series of parts, or not at all."""
 
     def __init__(self, vocab: Mapping[str, int], *, unk: str, prefix: str = "##", max_characters: int = 100) -> None:
         self.vocab = vocab
@@ -89,9 +87,7 @@ class WordPieceModel:
 
 
 def build_model(state: Mapping[str, Any]) -> tuple[PieceModel, dict[str, int]]:
-    """The model of a `tokenizer.json` and its vocabulary; raises TokenizerError for what is neither BPE nor
-    WordPiece.
-    """
+    """The model of a `tokenizer.json` and its vocabulary; raises TokenizerError for other than BPE and WordPiece."""
     vocab: dict[str, int] = state.get("vocab", {})
     kind = state.get("type") or ("BPE" if "merges" in state else "WordPiece")
     if kind == "WordPiece":

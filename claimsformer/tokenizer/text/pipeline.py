@@ -1,6 +1,4 @@
-"""From text to ids without special tokens: added tokens found, the rest normalized, split, and each piece looked up
-or encoded.
-"""
+"""From text to ids: added tokens found, the rest normalized, split, and each piece looked up or encoded."""
 
 from __future__ import annotations
 

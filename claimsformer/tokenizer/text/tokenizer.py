@@ -42,8 +42,7 @@ PAD_VALUES: dict[str, Any] = {
 
 
 class TextTokenizer(TokenizerBase):
-    """Reads what a `tokenizer.json` describes: ours (medical units), or Hugging Face's byte-level BPE and BERT
-    WordPiece.
+    """Reads what a `tokenizer.json` describes: ours, or Hugging Face's byte-level BPE and BERT WordPiece.
 
     Special tokens that stand in a text are text, unless `split_special_tokens` is False: a claim cannot smuggle them
     in. For a tokenizer of another library they are special tokens, as that library has it.
@@ -115,9 +114,7 @@ class TextTokenizer(TokenizerBase):
         return self.convert_ids_to_tokens(self.encode(text, add_special_tokens=False))
 
     def encode_batch(self, texts: Sequence[str], *, processes: int | None = None) -> list[npt.NDArray[np.int64]]:
-        """The ids of many texts without special tokens, over several processes if told so (worth it from megabytes
-        on).
-        """
+        """The ids of many texts without special tokens; several processes pay from some ten megabytes on."""
         if processes is not None and processes > 1:
             from claimsformer.tokenizer.text.parallel import ParallelEncoder
 
@@ -298,9 +295,7 @@ class TextTokenizer(TokenizerBase):
     # Special tokens -----------------------------------------------------------------------------------------------
 
     def set_special(self, special: SpecialTokens) -> None:
-        """Set which of the vocabulary's tokens play which role (a pad token for GPT-2); raises TokenizerError for
-        unknown ones.
-        """
+        """Set which tokens play which role (a pad token for GPT-2); raises TokenizerError for unknown tokens."""
         unknown = [token for token in special.in_order() if token not in self._token_to_id]
         if unknown:
             raise TokenizerError(f"not in the vocabulary: {', '.join(unknown)}")
@@ -350,9 +345,7 @@ class TextTokenizer(TokenizerBase):
 
     @classmethod
     def from_pretrained(cls, folder: str | os.PathLike[str]) -> Self:
-        """Read a folder (or file): ours, a Hugging Face `tokenizer.json`, GPT-2's vocabulary and merges, or BERT's
-        `vocab.txt`.
-        """
+        """Read a folder or file: ours, a Hugging Face `tokenizer.json`, GPT-2's two files, or BERT's `vocab.txt`."""
         from claimsformer.tokenizer.text.files import read_tokenizer_files
 
         state, options = read_tokenizer_files(Path(folder))

@@ -1,6 +1,4 @@
-"""Learning byte-pair merges: pair counts are kept up to date, so that a merge touches only the words that contain
-it.
-"""
+"""Learning byte-pair merges: pair counts are kept up to date, a merge touches only the words that have it."""
 
 from __future__ import annotations
 
@@ -73,9 +71,7 @@ class _Corpus:
         heapq.heapify(self.heap)
 
     def most_frequent(self, min_frequency: int) -> Pair | None:
-        """The most frequent pair, None when none occurs often enough; entries that are out of date are put back
-        corrected.
-        """
+        """The most frequent pair, None when none occurs often enough; outdated entries are put back corrected."""
         while self.heap:
             negative, pair = heapq.heappop(self.heap)
             count = self.counts.get(pair, 0)

@@ -1,6 +1,4 @@
-"""Training a text tokenizer: which pieces a corpus has, which become tokens whole, and byte-pair merges for the
-rest.
-"""
+"""Training a text tokenizer: the pieces of a corpus, which become tokens whole, and merges for the rest."""
 
 from __future__ import annotations
 
