@@ -112,8 +112,8 @@ def _recoded(table: dict[str, str]) -> Callable[[pl.Expr], pl.Expr]:
 
 
 _SEX = {"MALE": "M", "FEMALE": "F", "UNKNOWN": "U", "OTHER": "U", "O": "U"}
-_SYSTEM = {name: "icd9" for name in ("9", "ICD9", "ICD-9", "ICD-9-CM", "ICD9CM")}
-_SYSTEM |= {name: "icd10" for name in ("0", "10", "ICD10", "ICD-10", "ICD-10-CM", "ICD10CM")} | {"SNOMED": "snomed"}
+_SYSTEM = dict.fromkeys(("9", "ICD9", "ICD-9", "ICD-9-CM", "ICD9CM"), "icd9")
+_SYSTEM |= dict.fromkeys(("0", "10", "ICD10", "ICD-10", "ICD-10-CM", "ICD10CM"), "icd10") | {"SNOMED": "snomed"}
 _UPPER: Step = ("letters in capitals", lambda value: value.str.to_uppercase())
 _LOWER: Step = ("letters in lower case", lambda value: value.str.to_lowercase())
 _SPACES: Step = ("repeated blanks removed", lambda value: value.str.replace_all(r"\s+", " "))
@@ -195,6 +195,8 @@ def normalise(
     for name in known:
         if isinstance(frame.schema[name], pl.List):
             frame = _normalise_list(frame, name, day_first, plain, report)
+            continue
+        if frame.schema[name] == flat_schema()[name] != pl.String:
             continue
         column = frame.select(_as_text(frame, name).alias(name)).to_series()
         frame = frame.with_columns(_apply(column, _steps(name, day_first, plain), name, report))

@@ -95,26 +95,33 @@ def _parse(done: bytes, names: list[str], separator: str, first: int) -> tuple[R
     data = np.frombuffer(done if done.endswith(b"\n") else done + b"\n", dtype=np.uint8)
     ends = np.flatnonzero(data == ord("\n"))
     starts = np.concatenate([[0], ends[:-1] + 1])
-    quotes = np.concatenate([[0], np.cumsum(data == ord('"'), dtype=np.int64)])
-    inside = (quotes[1:] - np.repeat(quotes[starts], ends - starts + 1)) % 2 == 1
-    commas = np.concatenate([[0], np.cumsum((data == ord(separator)) & ~inside, dtype=np.int64)])
-    n_fields = commas[ends] - commas[starts] + 1
+    separators = data == ord(separator)
+    if b'"' in done:
+        quotes = np.concatenate([[0], np.cumsum(data == ord('"'), dtype=np.int64)])
+        inside = (quotes[1:] - np.repeat(quotes[starts], ends - starts + 1)) % 2 == 1
+        unclosed, stray = (quotes[ends] - quotes[starts]) % 2 == 1, _stray_quotes(data, inside, separator, starts)
+        separators &= ~inside
+    else:
+        unclosed = stray = np.zeros(len(ends), dtype=bool)
+    n_fields = np.add.reduceat(separators, starts, dtype=np.int64) + 1
     lengths = ends - starts
     blank = (lengths == 0) | ((lengths == 1) & (data[starts] == ord("\r")))
     faults = {
-        "has a quotation mark that is not closed": (quotes[ends] - quotes[starts]) % 2 == 1,
-        "has a quotation mark inside a field": _stray_quotes(data, inside, separator, starts),
-        "holds a NUL byte": np.add.reduceat(data == 0, starts) > 0,
+        "has a quotation mark that is not closed": unclosed,
+        "has a quotation mark inside a field": stray,
+        "holds a NUL byte": np.logical_or.reduceat(data == 0, starts),
         f"does not have {len(names)} fields": n_fields != len(names),
     }
-    reasons = np.full(len(ends), "", dtype=object)
-    for reason, found in reversed(faults.items()):
-        reasons[found & ~blank] = reason
-    broken = [(first + int(i), str(reasons[i])) for i in np.flatnonzero(reasons != "")]
-    sound = (reasons == "") & ~blank
-    keep = np.repeat(sound, lengths + 1)
+    wrong: dict[int, str] = {}
+    for reason, found in faults.items():
+        for line in np.flatnonzero(found & ~blank):
+            wrong.setdefault(int(line), reason)
+    broken = [(first + line, reason) for line, reason in sorted(wrong.items())]
+    sound = ~blank
+    sound[list(wrong)] = False
     rows = np.flatnonzero(sound) + first
-    frame, misread = _to_frame(data[keep].tobytes(), names, separator, len(rows))
+    text = done if sound.all() else data[np.repeat(sound, lengths + 1)].tobytes()
+    frame, misread = _to_frame(text, names, separator, len(rows))
     if misread:
         broken += [(int(row), "is not readable as CSV") for row in rows]
         rows = rows[:0]

@@ -33,8 +33,8 @@ birthDate deceasedBoolean deceasedDateTime address telecom rank active maritalSt
 contact communication generalPractitioner managingOrganization link valueCoding valueIdentifier valueMoney valueDate valueDateTime
 valueCode valueInteger valueDecimal valueUri valueCodeableConcept valuePeriod valueAddress valueId valueUrl valueCanonical valueMarkdown
 valuePositiveInt valueUnsignedInt valueInstant valueTime size hash title data contentType creation nonFinancial
-""".split()
-_KNOWN = frozenset(_NAMES)
+"""
+_KNOWN = frozenset(_NAMES.split())
 _DATE = re.compile(r"([0-9]{4})-([0-9]{2})-([0-9]{2})(T[0-9:.]+(Z|[+-][0-9]{2}:[0-9]{2})?)?")
 
 

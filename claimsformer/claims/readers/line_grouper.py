@@ -75,20 +75,20 @@ class LineGrouper:
         header = [name for name in fields.columns if not name.startswith(("line_", "_")) and name not in keep]
         run = fields["claim_id"].rle_id() if fields.height else pl.Series([], dtype=pl.UInt32)
         lined = _with_lines(fields.with_columns(run.alias("_run")))
-        differs = [(pl.col(name).n_unique() > 1).alias(f"_differs_{name}") for name in header]
-        claims = lined.group_by("_run", maintain_order=True).agg(
-            *[pl.col(name).first() for name in (ROW, *header, *keep)],
-            *differs,
-            pl.col(BAD).any(),
-            pl.col("_line")
-            .filter(pl.col("_has_line"))
-            .sort_by(pl.col("_number").filter(pl.col("_has_line")))
-            .alias("lines"),
-        )
+        start = pl.col("_run").ne_missing(pl.col("_run").shift(1))
+        differs = [(pl.col(name).ne_missing(pl.col(name).shift(1)) & ~start).alias(name) for name in header]
+        differing = lined.select(ROW, start.cum_sum().alias("_claim"), *differs)
+        claims = lined.filter(start).select("_run", ROW, *header, *keep)
+        in_order = lined.filter("_has_line").sort("_run", "_number", maintain_order=True)
+        lines = in_order.group_by("_run", maintain_order=True).agg(pl.col("_line").alias("lines"))
+        bad_runs = lined.filter(BAD)["_run"].unique()
+        claims = claims.join(lines, on="_run", how="left", maintain_order="left")
+        claims = claims.with_columns(pl.col("_run").is_in(bad_runs.implode()).alias(BAD))
         problems = self._scattered(claims)
         for name in header:
-            rows = claims.filter(pl.col(f"_differs_{name}"))[ROW]
-            problems += [(row, name, None, "differs between the rows of one claim") for row in rows]
+            if differing[name].any():
+                rows = claims[ROW].gather(differing.filter(name)["_claim"].unique() - 1)
+                problems += [(row, name, None, "differs between the rows of one claim") for row in rows]
         bad_rows = {problem[0] for problem in problems}
         reason = "a value of one of its rows, or a line beside them, cannot be read"
         problems += [(row, "claim", None, reason) for row in claims.filter(BAD)[ROW] if row not in bad_rows]

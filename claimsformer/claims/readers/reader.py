@@ -83,7 +83,10 @@ def _value(frame: pl.DataFrame, index: int, field: str) -> str | None:
     name = field.split(".")[0]
     if name not in frame.columns or isinstance(frame.schema[name], pl.List):
         return None
-    value = frame[name][index]
+    try:
+        value = frame[name][index]
+    except (ValueError, OverflowError):  # a date that Python cannot hold
+        return None
     return None if value is None else str(value)
 
 

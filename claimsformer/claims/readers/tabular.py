@@ -38,7 +38,13 @@ def csv_claims(path: Path, layout: Layout, keep: Sequence[str], batch_size: int)
 
 def parquet_claims(path: Path, layout: Layout, keep: Sequence[str], batch_size: int) -> Iterator[Parsed]:
     """The claims of a Parquet file in this layout, or of one in the schema's own types."""
-    yield from _claims(_parquet_batches(path, batch_size), path, layout, keep, batch_size)
+    claims = _claims(_parquet_batches(path, batch_size), path, layout, keep, batch_size)
+    while True:
+        with refusing_damage(path):  # damage may show only when a value is converted
+            parsed = next(claims, None)
+        if parsed is None:
+            return
+        yield parsed
 
 
 def parquet_header(path: Path) -> list[str]:

@@ -164,7 +164,7 @@ class Transaction837:
         if segment.component not in segment[5] and ">" in segment[5]:
             self._composites = {"separator": ">"}  # some senders announce one separator and use another
             segment.composites.update(self._composites)
-        facility, kind, frequency = (segment.parts(5) + ["", "", ""])[:3]
+        facility, kind, frequency = ([*segment.parts(5), "", "", ""])[:3]
         fields["frequency_code"] = frequency or None
         kind = kind or self._kind
         if kind == "A":

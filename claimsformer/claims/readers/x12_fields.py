@@ -15,27 +15,15 @@ __all__ = [
     "ICD_QUALIFIERS",
 ]
 
-_ENVELOPE = "ISA TA1 GS ST SE GE IEA "
-KNOWN_SEGMENTS = {
-    "837": set(
-        (
-            _ENVELOPE
-            + "BHT NM1 PER N3 N4 REF PRV CUR HL SBR PAT DMG CLM DTP CL1 PWK CN1 AMT K3 NTE CR1 CR2 CR3 CR5 CR6 CRC HI HCP "
-            "LX SV1 SV2 SV3 SV4 SV5 PS1 MEA LIN CTP QTY SVD CAS LQ FRM MIA MOA OI HSD TOO DN1 DN2"
-        ).split()
-    ),
-    "835": set(
-        (
-            _ENVELOPE + "BPR NTE TRN CUR REF DTM N1 N2 N3 N4 PER RDM LX TS3 TS2 CLP CAS NM1 MIA MOA AMT QTY SVC LQ PLB"
-        ).split()
-    ),
-}
-ENTITIES = {
-    "837": set(
-        "40 41 45 71 72 73 74 77 82 85 87 98 DD DK DN DQ FA GB GS IL P2 P3 PE PR PW QB QC QD QV SJ TT TTP ZZ".split()
-    ),
-    "835": set("03 1 2 74 82 GB IL PE PR QC TT".split()),
-}
+_ENVELOPE = "ISA TA1 GS ST SE GE IEA"
+_BILLING = """BHT NM1 PER N3 N4 REF PRV CUR HL SBR PAT DMG CLM DTP CL1 PWK CN1 AMT K3 NTE CR1 CR2 CR3 CR5 CR6 CRC HI HCP LX SV1 SV2 SV3
+SV4 SV5 PS1 MEA LIN CTP QTY SVD CAS LQ FRM MIA MOA OI HSD TOO DN1 DN2"""
+_PAYMENT = "BPR NTE TRN CUR REF DTM N1 N2 N3 N4 PER RDM LX TS3 TS2 CLP CAS NM1 MIA MOA AMT QTY SVC LQ PLB"
+_BILLED = "40 41 45 71 72 73 74 77 82 85 87 98 DD DK DN DQ FA GB GS IL P2 P3 PE PR PW QB QC QD QV SJ TT TTP ZZ"
+_PAID = "03 1 2 74 82 GB IL PE PR QC TT"
+
+KNOWN_SEGMENTS = {"837": {*_ENVELOPE.split(), *_BILLING.split()}, "835": {*_ENVELOPE.split(), *_PAYMENT.split()}}
+ENTITIES = {"837": set(_BILLED.split()), "835": set(_PAID.split())}
 # Qualifiers of diagnoses and procedures: (system, what it is); the other ones are known, but carry nothing that a
 # claim here holds.
 ICD_QUALIFIERS = {
@@ -50,7 +38,8 @@ ICD_QUALIFIERS = {
     "BBQ": ("icd10", "procedure"),
     "BQ": ("icd9", "procedure"),
 }
-HI_QUALIFIERS = {*ICD_QUALIFIERS, *"DR APR PR ABN BN BE BG BH BI BP BO TC ABU ABV ADD CAH".split()}
+_CARRY_NOTHING = "DR APR PR ABN BN BE BG BH BI BP BO TC ABU ABV ADD CAH"
+HI_QUALIFIERS = {*ICD_QUALIFIERS, *_CARRY_NOTHING.split()}
 
 
 def procedure_fields(segment: Segment, element: int) -> dict[str, Any]:

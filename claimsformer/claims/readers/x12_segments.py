@@ -89,7 +89,7 @@ class Segment:
             if not dash:
                 raise self.error(element, "is not a range CCYYMMDD-CCYYMMDD")
             return self._day(element, start), self._day(element, end)
-        if not (form == "D8" and len(text) == 8 or form == "DT" and re.fullmatch(r"[0-9]{12}([0-9]{2})?", text)):
+        if not ((form == "D8" and len(text) == 8) or (form == "DT" and re.fullmatch(r"[0-9]{12}([0-9]{2})?", text))):
             raise self.error(
                 kind if form not in ("D8", "DT") else element, "is not a date in one of the forms D8, RD8, DT"
             )

@@ -15,10 +15,9 @@ from claimsformer.errors import WriteError
 
 __all__ = ["x12_carried", "x12_transaction", "x12_envelope"]
 
-_NOT_CARRIED = frozenset(
-    "member_race member_death_date member_conditions discharge_date paid_date claim_status covered_days allowed_amount paid_amount "
-    "deductible_amount coinsurance_amount primary_payer_amount adjustments remark_codes".split()
-)
+_NAMES = """member_race member_death_date member_conditions discharge_date paid_date claim_status covered_days allowed_amount
+paid_amount deductible_amount coinsurance_amount primary_payer_amount adjustments remark_codes"""
+_NOT_CARRIED = frozenset(_NAMES.split())
 _NOT_CARRIED_LINE = ("allowed_amount", "paid_amount", "drug_name", "strength", "days_supply", "adjustments")
 _QUALIFIERS = {value: key for key, value in ICD_QUALIFIERS.items() if key not in ("BBQ", "BQ")}
 _PROVIDERS = {"71": "attending_provider_id", "72": "operating_provider_id", "DN": "referring_provider_id"}

@@ -104,6 +104,6 @@ def test_cleaning_twice_changes_nothing_more(values: list[str]) -> None:
         "line_units",
         "line_strength",
     ]
-    once, _ = normalise(pl.DataFrame({name: values for name in names}))
+    once, _ = normalise(pl.DataFrame(dict.fromkeys(names, values)))
     twice, report = normalise(once)
     assert twice.equals(once), report.changes

@@ -184,5 +184,5 @@ def test_tables_of_lines_and_missing_columns(batch: list[Claim]) -> None:
 def test_columns_are_the_fields_of_the_model() -> None:
     assert list(claims_schema()) == list(Claim.model_fields)
     assert claims_schema()["lines"].inner.to_schema() == pl.Schema(  # type: ignore[attr-defined]
-        {name: dtype for name, dtype in explode_lines(to_frame([Claim.parse(LEGAL)])).drop("claim_id").schema.items()}
+        dict(explode_lines(to_frame([Claim.parse(LEGAL)])).drop("claim_id").schema.items())
     )
