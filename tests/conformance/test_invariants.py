@@ -76,14 +76,14 @@ def test_no_op_leaves_a_cycle_behind() -> None:
     """Reference counting frees a graph at once: after forward and backward of every op the garbage collector finds no node and no tensor."""
     from tensorlite.autograd.graph import Node, Variable
 
+    calls = _calls()
     gc.collect()
-    gc.freeze()  # what torch and the test runner hold is not searched again
+    gc.freeze()  # what torch, the test runner and the samples hold is not searched
     gc.disable()
     gc.set_debug(gc.DEBUG_SAVEALL)
     try:
-        for op in OPS:
-            if op.supports_autograd:
-                _forward_and_backward(op)
+        for function, process, args, kwargs in calls:
+            _forward_and_backward(function, process, args, kwargs)
         gc.collect()
         found = [o for o in gc.garbage if isinstance(o, Node | Variable)]
         assert not found, f"in a cycle: {[o.name() if isinstance(o, Node) else repr(o) for o in found[:10]]}"
@@ -94,16 +94,36 @@ def test_no_op_leaves_a_cycle_behind() -> None:
         gc.unfreeze()
 
 
-def _forward_and_backward(op: Any) -> None:
-    function = harness.find(op.name)
-    sample = next(iter(op.sample_inputs("cpu", torch.float64, requires_grad=True)), None)
-    if sample is None or function is None:
-        return
+def _calls() -> list[tuple[Any, ...]]:
+    """One call of each op. torch's sample generators keep the frames that called them, so they are run apart."""
+    calls = []
+    for op in OPS:
+        function = harness.find(op.name)
+        sample = (
+            next(iter(op.sample_inputs("cpu", torch.float64, requires_grad=True)), None)
+            if op.supports_autograd
+            else None
+        )
+        if sample is not None and function is not None:
+            try:
+                calls.append(
+                    (
+                        function,
+                        sample.output_process_fn_grad,
+                        *harness.to_tensorlite(((sample.input, *sample.args), sample.kwargs)),
+                    )
+                )
+            except harness.NotRepresentable:
+                continue
+    return calls
+
+
+def _forward_and_backward(function: Any, process: Any, args: Any, kwargs: Any) -> None:
     try:
-        args, kwargs = harness.to_tensorlite((sample.input, *sample.args)), harness.to_tensorlite(sample.kwargs)
-        out = [o for o in harness.tensors_in(function(*args, **kwargs), tl.Tensor) if o.requires_grad]
+        result = function(*args, **kwargs)
+        out = [o for o in harness.tensors_in(process(result) if process else result, tl.Tensor) if o.requires_grad]
         leaves = [t for t in harness.tensors_in((args, kwargs), tl.Tensor) if t.requires_grad]
         if out and leaves:
             tl.autograd.grad(out, leaves, [tl.ones_like(o) for o in out], allow_unused=True)
-    except (RuntimeError, harness.NotRepresentable):
+    except RuntimeError:
         return  # an error keeps its traceback, and with it the frames; test_samples looks after errors
