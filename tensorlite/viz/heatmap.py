@@ -233,8 +233,8 @@ def _heads(grid: Array, chosen: tuple[int, int], forbidden: Array | None, top: f
         for head in range(n_heads):
             x = 14.0 + head * (_CELL + _GAP)
             levels, signed = _head_levels(_pooled(grid[layer, head]), small)
-            mark = "▸ " if (layer, head) == chosen else ""
-            body.append(f'<text x="{x:g}" y="{y - 3:g}">{mark}L{layer} H{head}</text>')
+            mark = " (below)" if (layer, head) == chosen else ""
+            body.append(f'<text x="{x:g}" y="{y - 3:g}">L{layer} H{head}{mark}</text>')
             body.append(_image(levels, x, y, _CELL, _CELL, f"layer {layer}, head {head}", signed))
             body.append(f'<text x="{x:g}" y="{y + _CELL + 12:g}">{_entropy_words(grid[layer, head])}</text>')
     return body

@@ -33,7 +33,7 @@ def _shapes(s: str) -> str:
 def _colours(s: str, c: dict[str, str]) -> str:
     rules = [
         f"{s} .bg{{fill:{c['background']}}}",
-        f"{s} text{{fill:{c['secondary']}}}{s} .t,{s} .g,{s} .head{{fill:{c['ink']}}}",
+        f"{s} text{{fill:{c['secondary']}}}{s} .t,{s} .g,{s} .head,{s} .tri{{fill:{c['ink']}}}",
         f"{s} .b .f{{fill:{c['box']};stroke:{c['border']}}}{s} .entry circle{{fill:{c['edge']}}}",
         *(f"{s} .{kind} .f{{fill:{c[kind]};stroke:{c[kind + '-border']}}}" for kind in ("input", "param", "buffer")),
         f"{s} .const .f{{fill:{c['buffer']};stroke:{c['buffer-border']}}}",

@@ -175,7 +175,11 @@ def _lines(box: Box, rect: Rect) -> list[str]:
     for i, line in enumerate(lines):
         number = box.overlay is not None and i == len(lines) - 1
         css = ' class="t"' if i == 0 else ' class="num"' if number else ""
-        out.append(f'<text{css} x="{_n(x)}" y="{_n(y + 15.0 * i)}"{anchor}>{text(line)}</text>')
+        at = x
+        if line.startswith("▸ "):  # drawn, because many fonts lack the glyph and would change the whole line
+            out.append(f'<path class="tri" d="M{_n(x)} {_n(y - 9.0)}l7 4.5l-7 4.5z"/>')
+            at, line = x + 13.0, line[2:]
+        out.append(f'<text{css} x="{_n(at)}" y="{_n(y + 15.0 * i)}"{anchor}>{text(line)}</text>')
     return out
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import inspect
 import os
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -21,6 +22,7 @@ import numpy as np
 from ..autograd import grad as _grad
 from ..autograd.graph import Variable
 from ..autograd.record import compute, observers
+from ..ops.table import OPS
 from .flops import flops
 from .ir import Edge, Graph, Kind, Module, Node, Summary, mark_skips
 from .walk import from_output
@@ -84,7 +86,7 @@ class _Step:
     op: Any
     args: Any
     result: Any
-    random: bool
+    opaque: bool  # cannot be run again on arrays: its recorded result stands in
 
 
 @dataclass
@@ -101,6 +103,7 @@ class Tape:
         self._at: dict[int, tuple[int, int, int]] = {}  # id of a tensor -> node, output, version
         self._made: dict[tuple[int, int], _Ref] = {}  # (id of an autograd node, output) -> node
         self._memory: dict[tuple[Any, ...], _Ref] = {}
+        self._writers: dict[int, int] = {}  # owner of memory -> the last op on it, which may have written there
         self._alive: list[Any] = []
         self._tensors: dict[int, Any] = {}
         self._names: dict[int, tuple[Kind, str]] = {}
@@ -109,6 +112,7 @@ class Tape:
         self._scope: list[int] = []
         self._calls: dict[str, int] = {}
         self._clock = 0.0
+        self._thread = 0
 
     # -- names --------------------------------------------------------------------------------------------------------
 
@@ -135,6 +139,7 @@ class Tape:
     @contextmanager
     def listening(self, module: Any = None) -> Iterator[None]:
         handles = self._hook(module) if module is not None else []
+        self._thread = threading.get_ident()  # ops of other threads (a data loader) are not ours
         observers.append(self._observe)
         self._clock = time.perf_counter()
         try:
@@ -174,6 +179,8 @@ class Tape:
         self._scope.pop()
 
     def _observe(self, op: Any, args: tuple[Any, ...], result: Any) -> None:
+        if threading.get_ident() != self._thread:
+            return
         now = time.perf_counter()
         operands: list[tuple[_Ref, int]] = []
         packed = tuple(self._pack(arg, op, i, operands) for i, arg in enumerate(args))
@@ -197,9 +204,11 @@ class Tape:
             self.edges.append(Edge(ref.node, node, slot, is_view=bool(op.view) and slot == 0))
         for out, tensor in enumerate(outputs):
             self._remember(tensor, node, out)
+        if args and isinstance(args[0], Variable):
+            self._writers[_owner(args[0])] = node
         if self.keep:
             kept = tuple(t._data.copy() for t in outputs)
-            self._steps[node] = _Step(op, packed, kept, bool(op.random))
+            self._steps[node] = _Step(op, packed, kept, OPS.get(op.name) is not op)
         self._clock = time.perf_counter()
 
     def _pack(self, arg: Any, op: Any, position: int, operands: list[tuple[_Ref, int]]) -> Any:
@@ -223,16 +232,36 @@ class Tape:
     def _find(self, tensor: Any) -> _Ref:
         made = tensor._node
         if made is not None and (id(made), tensor._out) in self._made:
-            return self._made[id(made), tensor._out]
+            ref = self._made[id(made), tensor._out]
+            self._at[id(tensor)] = (ref.node, ref.out, _version(tensor))
+            return ref
         known = self._at.get(id(tensor))
         if known is not None and known[2] == _version(tensor):
             return _Ref(known[0], known[1])
+        if known is not None:
+            return self._changed(tensor, known[0])
         alias = self._memory.get(_place(tensor))
         if alias is not None and id(tensor) not in self._names:
             return self._alias(tensor, alias)
         kind, name = self._names.get(id(tensor), ("param" if tensor.requires_grad else "const", ""))
         node = self._leaf(kind, name, tensor._data, tensor)
         self._remember(tensor, node, 0)
+        return _Ref(node)
+
+    def _changed(self, tensor: Any, before: int) -> _Ref:
+        """A known tensor whose memory was changed in place: the result of the op that did it, else a node that says so."""
+        writer = self._writers.get(_owner(tensor))
+        written = None if writer is None else self._tensors[writer]._data
+        if writer is not None and written is not None and _same(written, tensor._data):
+            self._remember(tensor, writer, 0)
+            return _Ref(writer)
+        module = self._scope[-1] if self._scope else None
+        node = self._add("in place", "op", tensor._data, module=module, source=_caller())
+        sources = [before] if writer is None or writer <= before else [before, writer]
+        self.edges += [Edge(src, node, slot) for slot, src in enumerate(sources)]
+        self._remember(tensor, node, 0)
+        if self.keep:  # what happened in between was not an op, so there is nothing to run again
+            self._steps[node] = _Step(None, (), (tensor._data.copy(),), True)
         return _Ref(node)
 
     def _alias(self, tensor: Any, origin: _Ref) -> _Ref:
@@ -256,7 +285,7 @@ class Tape:
             self._alive.append(tensor._node)
 
     def _leaf(self, kind: Kind, name: str, data: Any, tensor: Any = None) -> int:
-        gradient = None if tensor is None or tensor.grad is None else Summary.of(tensor.grad._data)
+        gradient = None if tensor is None or tensor._grad is None else Summary.of(tensor._grad._data)
         frozen = kind == "param" and tensor is not None and not tensor.requires_grad
         node = self._add(
             kind,
@@ -330,7 +359,7 @@ class Tape:
             if step is None:
                 results[old] = (self._leaves[old],)
                 continue
-            if step.random:
+            if step.opaque:
                 results[old] = step.result
                 continue
             values = [_unpack(arg, results) for arg in step.args]
@@ -382,6 +411,15 @@ def _version(tensor: Any) -> int:
     return 0 if tensor._vc is None else int(tensor._vc[0])
 
 
+def _owner(tensor: Any) -> int:
+    data = tensor._data
+    return id(data if data.base is None else data.base)
+
+
+def _same(a: Any, b: Any) -> bool:
+    return a.shape == b.shape and bool(np.array_equal(a, b, equal_nan=a.dtype.kind in "fc"))
+
+
 def _place(tensor: Any) -> tuple[Any, ...]:
     data = tensor._data
     return (data.__array_interface__["data"][0], data.shape, data.strides, data.dtype.str, _version(tensor))
@@ -390,7 +428,7 @@ def _place(tensor: Any) -> tuple[Any, ...]:
 def _attributes(op: Any, args: Sequence[Any]) -> tuple[tuple[str, str], ...]:
     found = []
     for i, (name, arg) in enumerate(zip(op.params, args, strict=False)):
-        if arg is None or (op.promote and i in op.over) or not _is_plain(arg):
+        if arg is None or name == "seed" or (op.promote and i in op.over) or not _is_plain(arg):
             continue
         default = i - op.n_required
         if 0 <= default < len(op.defaults) and type(op.defaults[default]) is type(arg) and op.defaults[default] == arg:

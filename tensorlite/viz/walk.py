@@ -68,7 +68,7 @@ def _reachable(outputs: Sequence[Any]) -> list[Any]:
 def _leaf(number: int, tensor: Any, label: Mapping[int, str]) -> Node:
     data = tensor._data
     kind = "param" if tensor.requires_grad else "const"
-    gradient = None if tensor.grad is None else Summary.of(tensor.grad._data)
+    gradient = None if tensor._grad is None else Summary.of(tensor._grad._data)
     return Node(
         number,
         kind,
