@@ -301,7 +301,7 @@ def _erf(x: Any) -> Any:
 _analytic_erf = lift(_erf, lambda x: np.exp(-x * x) * (2 / math.sqrt(math.pi)))
 
 
-def _gelu_definition(x: Any, approximate: Any) -> Any:
+def gelu_definition(x: Any, approximate: Any) -> Any:
     """x Φ(x), or its tanh approximation, in ordinary ops."""
     from .table import OPS
 
@@ -310,7 +310,7 @@ def _gelu_definition(x: Any, approximate: Any) -> Any:
     return 0.5 * x * (1 + OPS["erf"](x * math.sqrt(0.5)))
 
 
-@op(namespaces=F, inplace=True, quiet=True, definition=_gelu_definition)
+@op(namespaces=F, inplace=True, quiet=True, definition=gelu_definition)
 def gelu(x: Any, approximate: Any = "none") -> Any:
     """`x Φ(x)` with Φ the normal distribution function, or its approximation by tanh (Hendrycks and Gimpel 2016)."""
     if approximate not in ("none", "tanh"):

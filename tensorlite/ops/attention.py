@@ -8,8 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..kernels import attention as kernel
-from .dropout import seeded_dropout
-from .softmax import constant_max
+from .softmax import constant_max, plain_dtype
 from .table import op
 
 
@@ -26,6 +25,16 @@ def _shared_heads(x: Any, groups: int) -> Any:
     return spread.reshape((*lead, heads * groups, t, d))
 
 
+def kept_probabilities(q_shape: Any, k_shape: Any, causal: Any, p: Any, seed: Any) -> Any:
+    """Which probabilities the kernel's dropout keeps: it draws them tile by tile, so it is asked, with equal scores and the values told apart."""
+    keys = k_shape[-2]
+    if p >= 1 or 0 in (*q_shape, *k_shape):
+        return np.zeros((*q_shape[:-1], keys), bool)
+    q, k = np.zeros(q_shape, np.float32), np.zeros(k_shape, np.float32)
+    v = np.broadcast_to(np.eye(keys, dtype=np.float32), (*k_shape[:-1], keys))
+    return kernel.attention(q, k, v, None, causal, None, p, seed)[0] > 0
+
+
 def attention_definition(
     query: Any,
     key: Any,
@@ -38,6 +47,7 @@ def attention_definition(
 ) -> Any:
     """softmax(q kᵀ scale + mask) v in ordinary ops; a row that may see nothing is 0."""
     groups = query.shape[-3] // key.shape[-3] if len(query.shape) > 2 else 1
+    kept = kept_probabilities(query.shape, key.shape, causal, p, seed) if p else np.ones((), bool)
     key, value = _shared_heads(key, groups), _shared_heads(value, groups)
     scores = query @ np.swapaxes(key, -1, -2) * _scale(query, scale)
     visible = np.tri(scores.shape[-2], scores.shape[-1], dtype=bool) if causal else np.ones((), bool)
@@ -55,7 +65,8 @@ def attention_definition(
     total = e.sum(-1, True)
     probabilities = e / np.where(top == -np.inf, 1, total)
     if p:
-        probabilities = seeded_dropout(probabilities, p, seed)
+        factor = np.asarray(kept * (1 / (1 - p) if p < 1 else 0.0))
+        probabilities = probabilities * factor.astype(plain_dtype(query))
     return probabilities @ value
 
 

@@ -12,7 +12,7 @@ import numpy as np
 from ..kernels import loss as kernel
 from .analytic import branch, ordered, state
 from .gather import gather
-from .softmax import log_softmax
+from .softmax import log_softmax, plain_dtype
 from .table import op
 
 
@@ -58,16 +58,12 @@ def _nll_grad(g: Any, target: Any, weight: Any, ignore_index: Any, reduction: An
     kept = target != ignore_index
     index = np.where(kept, target, 0)
     w = weight._data if hasattr(weight, "_data") else weight
-    rows = _row_weights(kept, index, w, np.float64 if not hasattr(g, "dtype") else _numpy_dtype(g))
+    rows = _row_weights(kept, index, w, plain_dtype(g))
     if reduction == "mean":
         rows = rows / float(rows.sum()) if rows.sum() else rows * np.nan
     selected = np.zeros(x_shape, rows.dtype)
     np.put_along_axis(selected, index[:, None], -rows[:, None], 1)
     return (g.reshape((-1, 1)) if reduction == "none" else g) * selected
-
-
-def _numpy_dtype(g: Any) -> Any:
-    return g.dtype if isinstance(g, np.ndarray) else g.dtype.dtype
 
 
 nll.grad(x=_nll_grad)
@@ -91,9 +87,9 @@ def cross_entropy_definition(
     w = np.ones(classes) if weight is None else weight._data if hasattr(weight, "_data") else weight
     log_p = log_softmax(x, 1)
     hit = kept * w[index]
-    picked = -gather(log_p, 1, index.reshape((-1, 1))).reshape((-1,)) * hit.astype(_numpy_dtype(x))
+    picked = -gather(log_p, 1, index.reshape((-1, 1))).reshape((-1,)) * hit.astype(plain_dtype(x))
     if label_smoothing:
-        spread = -(log_p * w.astype(_numpy_dtype(x))).sum(1) * kept.astype(_numpy_dtype(x))
+        spread = -(log_p * w.astype(plain_dtype(x))).sum(1) * kept.astype(plain_dtype(x))
         picked = picked * (1 - label_smoothing) + spread * (label_smoothing / classes)
     if reduction == "none":
         return picked

@@ -38,8 +38,9 @@ def roll(x: Any, shifts: Any, dims: Any = None) -> Any:
     axes = _dims(dims)
     if len(axes) != len(moves):
         raise RuntimeError(f"shifts and dimensions must align. shifts: {len(moves)}, dims:{len(axes)}")
-    axes = tuple(check_dim(d, x.ndim) for d in axes)
-    return np.roll(x, moves, axes) if x.ndim else x.copy()
+    if not x.ndim:
+        raise IndexError("Dimension specified as 0 but tensor has no dimensions")
+    return np.roll(x, moves, tuple(check_dim(d, x.ndim) for d in axes))
 
 
 roll.grad(x=lambda g, shifts, dims: roll(g, tuple(-s for s in _dims(shifts)), dims))

@@ -26,6 +26,11 @@ def constant_max(x: Any, dim: Any) -> Any:
     )
 
 
+def plain_dtype(x: Any) -> Any:
+    """The NumPy dtype of an array or a tensor."""
+    return x.dtype if isinstance(x, np.ndarray) else x.dtype.dtype
+
+
 def _prepared(x: Any, dim: Any, dtype: Any, name: str) -> tuple[Any, int]:
     if dtype is not None:
         x = x.astype(to_numpy_dtype(dtype), copy=False)

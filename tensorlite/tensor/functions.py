@@ -184,9 +184,11 @@ def is_contiguous(self: Tensor, memory_format: Any = None) -> bool:
 
 def narrow(input: Tensor, dim: int, start: Any, length: int) -> Tensor:
     """`length` slices along `dim`, from `start` on; a view."""
-    d, begin = check_dim(dim, input.ndim), int(start)
     if not input.ndim:
         raise RuntimeError("narrow() cannot be applied to a 0-dim tensor.")
+    if isinstance(start, Tensor) and (start.ndim or start._data.dtype.kind not in "iu"):
+        raise RuntimeError("start must be an 0-dim integral Tensor.")
+    d, begin = check_dim(dim, input.ndim), int(start)
     size = input._data.shape[d]
     if length < 0:
         raise RuntimeError("narrow(): length must be non-negative.")
