@@ -21,11 +21,12 @@ def x12_records(path: Path) -> Iterator[Record]:
     segment."""
     transaction: Transaction | None = None
     start = Segment(["ISA"], 1)
-    n_segments, position = 0, 0
+    n_segments, position, last = 0, 0, ""
     try:
         for segment in segments_of(path):
             position = segment.position
             n_segments += 1
+            last = segment.name
             if segment.name == "ST":
                 if transaction is not None:
                     yield from _close(
@@ -50,6 +51,7 @@ def x12_records(path: Path) -> Iterator[Record]:
     except SegmentError as error:
         if position == 0:
             raise
+        last = "error"
         if transaction is not None:
             yield from _close(transaction, start, [error])
             transaction = None
@@ -59,6 +61,8 @@ def x12_records(path: Path) -> Iterator[Record]:
         yield from _close(
             transaction, start, [SegmentError("SE", 0, position, "is missing: the file ends inside a transaction")]
         )
+    elif last not in ("IEA", "error"):
+        yield position, _refusal(SegmentError("IEA", 0, position, "is missing: the file is cut off"))
 
 
 def _open(segment: Segment) -> Transaction | None:

@@ -67,8 +67,7 @@ def judge(path: Path) -> Iterator[Claim]:
     try:
         reader = read_claims(path)
         frame = reader.all()
-    except ClaimsformerError as error:
-        assert str(error)
+    except ClaimsformerError:
         return
     assert reader.read == reader.accepted + reader.rejected
     assert reader.accepted == frame.height

@@ -114,6 +114,13 @@ def test_a_transaction_that_lost_a_segment_gives_no_claim(tmp_path: Path) -> Non
         assert rejects
 
 
+def test_a_file_cut_between_transactions_says_so(tmp_path: Path) -> None:
+    text = interchange([*PROVIDER, *CLAIM, *LINES])
+    claims, rejects = read(tmp_path, text[: text.index("GE*1")])
+    assert len(claims) == 1
+    assert [field for _, field, _, _ in rejects] == ["IEA"]
+
+
 def test_one_bad_claim_leaves_its_neighbours(tmp_path: Path) -> None:
     other = [segment.replace("C1", "C2").replace("*30*", "*99*") for segment in CLAIM]
     claims, rejects = read(tmp_path, interchange([*PROVIDER, *other, *LINES, *CLAIM, *LINES]))
