@@ -129,7 +129,7 @@ class _BackwardWatch:
         self.input_positions: list[int] | None = None
 
     def enter(self, args: tuple[Any, ...]) -> tuple[Any, ...]:
-        tensors = [i for i, a in enumerate(args) if isinstance(a, Variable)]
+        tensors = [i for i, a in enumerate(args) if isinstance(a, Variable) and a._rg]
         self.n_inputs = len(args)
         passed, node = _pass_through([args[i] for i in tensors])
         if node is None:
@@ -143,7 +143,7 @@ class _BackwardWatch:
 
     def leave(self, result: Any) -> Any:
         items = [result] if isinstance(result, Variable) else list(result) if isinstance(result, tuple | list) else []
-        tensors = [i for i, a in enumerate(items) if isinstance(a, Variable)]
+        tensors = [i for i, a in enumerate(items) if isinstance(a, Variable) and a._rg]
         passed, node = _pass_through([items[i] for i in tensors])
         if node is None:
             return result

@@ -65,12 +65,12 @@ class Module:
         if isinstance(value, Parameter):
             if "_parameters" not in own:
                 raise AttributeError(_NOT_STARTED.format("parameters"))
-            self._forget(name)
+            self._forget(name, self._parameters)
             self.register_parameter(name, value)
         elif isinstance(value, Module):
             if "_modules" not in own:
                 raise AttributeError(_NOT_STARTED.format("module"))
-            self._forget(name)
+            self._forget(name, self._modules)
             self._modules[name] = value
         elif "_parameters" in own and name in own["_parameters"]:
             if value is not None:
@@ -86,7 +86,7 @@ class Module:
             if value is not None and not isinstance(value, Tensor):
                 raise TypeError(f"cannot assign '{_type_of(value)}' as buffer '{name}' (tensorlite.Tensor, tensorlite.nn.Buffer or None expected)")
             if name not in self._buffers:
-                self._forget(name)
+                self._forget(name, self._buffers)
                 self.register_buffer(name, value, persistent=value.persistent)
             else:
                 self._buffers[name] = value
@@ -95,11 +95,12 @@ class Module:
                 self._warn_of_plain_container(name, value, self)
             super().__setattr__(name, value)
 
-    def _forget(self, name: str) -> None:
-        """Make room for something else under this name."""
+    def _forget(self, name: str, keep: dict[str, Any]) -> None:
+        """Make room for something else under this name; in the registry `keep` it will take the old one's place."""
         self.__dict__.pop(name, None)
         for registry in (self._parameters, self._buffers, self._modules):
-            registry.pop(name, None)  # type: ignore[attr-defined]
+            if registry is not keep:
+                registry.pop(name, None)  # type: ignore[attr-defined]
         self._non_persistent_buffers_set.discard(name)
 
     def __getattr__(self, name: str) -> Any:
