@@ -13,6 +13,11 @@ from .analytic import real as decisive
 from .basic import div
 from .table import Op, elementwise, op
 
+
+def _acosh_slope(x: Any) -> Any:
+    return np.sqrt(x * x - 1) if conj(x) is x else conj(np.sqrt(x - 1) * np.sqrt(x + 1))
+
+
 # fmt: off
 # -- exponentials and roots --------------------------------------------------------------------------------------------
 exp     = elementwise("exp", np.exp, "`eˣ`.", quiet=True, inplace=True, x=lambda g, out: g * conj(out))
@@ -23,7 +28,7 @@ log2    = elementwise("log2", np.log2, "Logarithm to base 2.", quiet=True, inpla
 log10   = elementwise("log10", np.log10, "Logarithm to base 10.", quiet=True, inplace=True, x=lambda g, x: g / conj(x * 2.302585092994046))
 log1p   = elementwise("log1p", np.log1p, "`log(1 + x)`, exact for small x.", quiet=True, inplace=True, x=lambda g, x: g / conj(x + 1))
 sqrt    = elementwise("sqrt", np.sqrt, "Square root.", quiet=True, inplace=True, x=lambda g, out: g / conj(2 * out))
-square  = elementwise("square", np.square, "`x * x`.", promote="arith", over=("x",), inplace=True, x=lambda g, x: g * conj(2 * x))
+square  = elementwise("square", lambda x: x * x if x.dtype.kind != "b" else x.astype(np.int64), "`x * x`.", promote=None, inplace=True, numpy=np.square, x=lambda g, x: g * conj(2 * x))
 reciprocal = elementwise("reciprocal", lambda x: 1 / x, "`1 / x`.", quiet=True, inplace=True, numpy=np.reciprocal, x=lambda g, out: -g * conj(out * out))
 rsqrt   = elementwise("rsqrt", lambda x: 1 / np.sqrt(x), "`1 / sqrt(x)`.", quiet=True, inplace=True, x=lambda g, out: g * conj(-0.5 * out * out * out))
 
@@ -38,7 +43,7 @@ sinh    = elementwise("sinh", np.sinh, "Hyperbolic sine.", quiet=True, inplace=T
 cosh    = elementwise("cosh", np.cosh, "Hyperbolic cosine.", quiet=True, inplace=True, x=lambda g, x: g * conj(np.sinh(x)))
 tanh    = elementwise("tanh", np.tanh, "Hyperbolic tangent.", inplace=True, x=lambda g, out: g * conj(1 - out * out))
 asinh   = elementwise("asinh", np.arcsinh, "Inverse hyperbolic sine.", inplace=True, x=lambda g, x: g * conj(1 / np.sqrt(x * x + 1)))
-acosh   = elementwise("acosh", np.arccosh, "Inverse hyperbolic cosine.", quiet=True, inplace=True, x=lambda g, x: g * conj(1 / (np.sqrt(x - 1) * np.sqrt(x + 1))))
+acosh   = elementwise("acosh", np.arccosh, "Inverse hyperbolic cosine.", quiet=True, inplace=True, x=lambda g, x: g / _acosh_slope(x))
 atanh   = elementwise("atanh", np.arctanh, "Inverse hyperbolic tangent.", quiet=True, inplace=True, x=lambda g, x: g / conj(1 - x * x))
 
 # -- others ------------------------------------------------------------------------------------------------------------
@@ -175,7 +180,7 @@ def round(x: Any, decimals: Any = 0) -> Any:
 round.grad(x=_none)
 
 
-@op(inplace=True)
+@op(inplace=True, quiet=True)
 def frac(x: Any) -> Any:
     """`x - trunc(x)`."""
     return x - np.trunc(decisive(x))
@@ -502,7 +507,7 @@ imag.grad(x=lambda g: g * 1j)
 @op(name="conj", numpy=(np.conj, np.conjugate))
 def conjugate(x: Any) -> Any:
     """The complex conjugate."""
-    return np.conj(x)
+    return np.conj(x) if x.dtype.kind == "c" else x.copy()
 
 
 conjugate.grad(x=lambda g: conj(g))

@@ -58,6 +58,10 @@ def _extreme(name: str, function: Callable[..., Any], argument: Callable[..., An
         dims = dims_of(dim, x.ndim)
         if not dims or x.dtype.kind != "c":
             if x.size == 0:
+                if len(dims) == x.ndim:
+                    raise RuntimeError(
+                        f"{name}(): Expected reduction dim to be specified for input.numel() == 0. Specify the reduction dim with the 'dim' argument."
+                    )
                 not_empty(x, dims, name)
             return function(x, axis=dims, keepdims=bool(keepdim)) if dims else x.copy()
         decisions = function(ordered(x, name), axis=dims, keepdims=True)

@@ -138,7 +138,7 @@ def _variance(x: Any, dim: Any, correction: Any, keepdim: Any) -> Any:
     if x.dtype.kind not in "fc":
         raise RuntimeError("std and var only support floating point and complex dtypes")
     wide = np.float64 if x.dtype.kind == "f" else np.complex128
-    centred = np.subtract(x, np.mean(x, axis=dims, keepdims=True, dtype=wide))
+    centred = np.subtract(x, np.sum(x, axis=dims, keepdims=True, dtype=wide) / np.float64(count(x.shape, dims)))
     squares = centred * centred if x.dtype.kind == "f" or state.on else centred.real**2 + centred.imag**2
     total = np.sum(squares, axis=dims, keepdims=bool(keepdim))
     result = np.asarray(total / np.float64(_degrees(x.shape, dim, correction)))

@@ -237,6 +237,8 @@ pinv.grad(x=_pinv_grad)
 @op()
 def matrix_exp(x: Any) -> Any:
     """`Σ Aᵏ/k!` of each square matrix, by scaling and squaring of the Taylor series of degree 18."""
+    if x.dtype.kind == "f" and x.dtype.itemsize < 8:
+        return matrix_exp.forward(x.astype(np.float64)).astype(x.dtype)
     square(x, "matrix_exp")
     norm = np.abs(x).sum(-2).max(-1, initial=0)
     power = max(0, int(np.ceil(np.log2(norm.max(initial=1e-300)))) + 2)

@@ -103,7 +103,7 @@ def logit(x: Any, eps: Any = None) -> Any:
 def _logit_grad(g: Any, x: Any, eps: Any) -> Any:
     if eps is None:
         legal = (x >= 0) & (x <= 1)
-        return np.where(legal, g / (x * (1 - x)), math.nan)
+        return np.where((x == 0) | (x == 1), g * math.inf, np.where(legal, g / (x * (1 - x)), math.nan))
     inside = (x >= eps) & (x <= 1 - eps)
     return np.where(inside, g / (x * (1 - x)), 0)
 
@@ -115,7 +115,11 @@ logit.grad(x=_logit_grad)
 def entr(x: Any) -> Any:
     """`-x log(x)`, 0 at 0, -inf for negative `x`."""
     r = decisive(x)
-    return np.where(np.isnan(r), x, np.where(r > 0, -x * np.log(np.where(r > 0, x, 1)), np.where(r == 0, 0.0, -np.inf)))
+    return np.where(
+        np.isnan(r),
+        x,
+        np.where(r > 0, -x * np.log(np.where(r > 0, x, 1)), np.where(r == 0, 0.0, -np.inf).astype(x.dtype)),
+    )
 
 
 entr.grad(x=lambda g, x: g * np.where(x >= 0, -np.log(x) - 1, math.nan))

@@ -124,7 +124,7 @@ def tensordot(a: Tensor, b: Tensor, dims: Any = 2) -> Any:
             )
     for i, j in zip(da, db, strict=True):
         if a.shape[i] != b.shape[j]:
-            a, b = (a, b.sum(j, True)) if a.shape[i] == 1 else (a.sum(i, True), b)
+            a, b = (a, b.sum(j, True, b.dtype)) if a.shape[i] == 1 else (a.sum(i, True, a.dtype), b)
     left = [i for i in range(a.ndim) if i not in da]
     right = [j for j in range(b.ndim) if j not in db]
     k = math.prod(a.shape[i] for i in da)
@@ -148,6 +148,8 @@ def kron(input: Tensor, other: Tensor) -> Any:
 
 
 def _combine(input: Any, product: Any, beta: Any, alpha: Any) -> Any:
+    if input._data.dtype.kind in "biu":
+        beta, alpha = int(beta), int(alpha)
     scaled = product if alpha == 1 else product * alpha
     if beta == 0:  # NaN and inf in what is not used do not count
         return scaled.expand(np.broadcast_shapes(tuple(scaled.shape), tuple(input.shape)))
@@ -156,7 +158,7 @@ def _combine(input: Any, product: Any, beta: Any, alpha: Any) -> Any:
         raise RuntimeError(
             f"The expanded size of the tensor ({list(product.shape)}) must match the existing size ({list(input.shape)})"
         )
-    return out
+    return out.to(input.dtype) if input._data.dtype.kind in "biu" else out
 
 
 @_export

@@ -394,6 +394,8 @@ def vecdot(x: Tensor, y: Tensor, *, dim: int = -1) -> Any:
 def vander(x: Tensor, N: int | None = None) -> Any:
     """The matrix of powers 0 … N-1 of each element."""
     x = x if x.ndim else x.unsqueeze(0)
+    if x._data.dtype.kind in "biu":
+        x = x.long()
     n = x.shape[-1] if N is None else N
     powers = [x * 0 + 1]
     for _ in range(n - 1):

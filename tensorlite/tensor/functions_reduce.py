@@ -9,6 +9,7 @@ import numpy as np
 
 from ..autograd.graph import wrap
 from ..autograd.record import apply
+from ..dtypes import get_default_dtype
 from ..errors import check_dim
 from ..ops import along, elementwise, extrema, reduce
 from ..ops.compare import where
@@ -126,7 +127,24 @@ def cov(input: Tensor, *, correction: int = 1, fweights: Any = None, aweights: A
         raise RuntimeError(
             f"cov(): expected input to have two or fewer dimensions but got an input with {input.ndim} dimensions"
         )
+    for name, kinds, w in (("fweights", "iu", fweights), ("aweights", "f", aweights)):
+        if w is None:
+            continue
+        if w.ndim > 1:
+            raise RuntimeError(f"cov(): expected {name} to have one or fewer dimensions but got {w.ndim} dimensions")
+        if w._data.dtype.kind not in kinds:
+            raise RuntimeError(
+                f"cov(): expected {name} to have {'integral' if kinds == 'iu' else 'floating point'} dtype but got {w.dtype}"
+            )
+        if w._data.size != (input._data.shape[-1] if input.ndim else 1):
+            raise RuntimeError(
+                f"cov(): expected {name} to have the same numel as there are observations in the input but got {w._data.size}"
+            )
+        if (w._data < 0).any():
+            raise RuntimeError(f"cov(): {name} cannot be negative")
     x = input.reshape(1, -1) if input.ndim < 2 else input
+    if x._data.dtype.kind in "biu":
+        x = x.to(get_default_dtype())
     n = x.shape[1]
     weights = fweights
     if aweights is not None:
