@@ -30,8 +30,9 @@ def notes(count: int) -> list[str]:
     return [
         f"Claim 2024-{rng.randint(1, 12):02d}-{rng.randint(1, 28):02d}: ICD-10 "
         f"{rng.choice('EIJMN')}{rng.randint(10, 99)}.{rng.randint(0, 9)}, CPT {rng.randint(10000, 99999)}-25, "
-        f"J{rng.randint(1000, 3490)}; {rng.choice(DEFAULT_DRUGS)} {rng.choice([5, 10, 25, 500])} mg twice daily for {rng.randint(1, 90)} days, BP {rng.randint(90, 180)}/"
-        f"{rng.randint(50, 110)} mmHg, charged ${rng.randint(1, 9)},{rng.randint(100, 999)}.{rng.randint(10, 99)}."
+        f"J{rng.randint(1000, 3490)}; {rng.choice(DEFAULT_DRUGS)} {rng.choice([5, 25, 500])} mg twice daily "
+        f"for {rng.randint(1, 90)} days, BP {rng.randint(90, 180)}/{rng.randint(50, 110)} mmHg, "
+        f"charged ${rng.randint(1, 9)},{rng.randint(100, 999)}.{rng.randint(10, 99)}."
         for _ in range(count)
     ]
 
