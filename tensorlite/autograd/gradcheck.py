@@ -180,8 +180,24 @@ def _check(
 
 
 def _gradient(out: Variable, inputs: list[Variable], v: Any) -> list[Any]:
-    grads = take_grad(out, inputs, wrap(v.copy()), retain_graph=True, allow_unused=True, materialize_grads=True)
-    return [g._data for g in grads]
+    """The gradients as arrays, after making sure that the backward left its cotangent alone and gave each input an array of its own."""
+    cotangent = v.copy()
+    grads = [
+        g._data
+        for g in take_grad(out, inputs, wrap(cotangent), retain_graph=True, allow_unused=True, materialize_grads=True)
+    ]
+    if not np.array_equal(cotangent, v, equal_nan=True):
+        raise GradcheckError(
+            "backward changed its cotangent in place; a gradient rule must return new arrays or views, and mutate nothing"
+        )
+    for i, g in enumerate(grads):
+        for name, other in [
+            ("the cotangent", cotangent),
+            *((f"the gradient of input {j}", grads[j]) for j in range(i)),
+        ]:
+            if g.size and np.shares_memory(g, other):
+                raise GradcheckError(f"the gradient of input {i} shares memory with {name}")
+    return grads
 
 
 def _compare(
@@ -214,8 +230,11 @@ def _compare(
         numeric = float(np.sum((np.conj(v) * value).real))
         analytic = float(np.sum((np.conj(g) * u).real))
         scale = float(np.sum(np.abs(g * u))) + float(np.sum(np.abs(v * value)))
-        # An error of one part in a million of the terms summed is beyond what either method leaves, whatever the caller tolerates beyond.
-        allowed = min(atol + rtol * abs(numeric), 1e-7 + 1e-6 * scale) + 10 * float(np.sum(np.abs(v * error)))
+        # Both methods leave far less than this, relative to the terms that are summed, whatever the caller would tolerate.
+        precision = 1e-9 if found.method == "complex step" else 1e-6
+        allowed = min(atol + rtol * abs(numeric), 0.01 * precision + precision * scale) + 10 * float(
+            np.sum(np.abs(v * error))
+        )
         if not abs(numeric - analytic) <= allowed and not (np.isnan(numeric) and np.isnan(analytic)):
             raise GradcheckError(
                 f"Jacobian mismatch for output {k} with respect to input {i} {where}: "

@@ -163,6 +163,7 @@ class Op:
         self.joint_rule: Rule | None = None
         self.differentiable: frozenset[int] = frozenset()
         self._plans: dict[int, Plan] = {}
+        self.fast_plans: list[Any] = [None] * 4  # of an operator's fast path
 
     # -- declaring ------------------------------------------------------------------------------------------------
 
@@ -178,8 +179,13 @@ class Op:
         if unknown:
             raise TypeError(f"{self.name}: a rule is declared for {unknown}, but the inputs are {list(self.params)}")
         self.differentiable = frozenset(self.params.index(n) for n in names)
-        self._plans.clear()
+        self.forget_plans()
         return self
+
+    def forget_plans(self) -> None:
+        """Work the plans out anew when next needed; to be called after a rule was replaced."""
+        self._plans.clear()
+        self.fast_plans[:] = [None] * 4
 
     def locate(self, name: str) -> Any:
         """Where a rule's parameter comes from, as `Plan.saves` encodes it."""

@@ -393,7 +393,7 @@ def _fast_operator(op: Op, compute: Callable[[Any, Any], Any]) -> Callable[[Tens
     What is written out is `apply` for this case: nothing to bind, nothing to promote, no view to bring up to date.
     """
     rest = op.defaults
-    fast_plans: list[Any] = [None] * 4
+    fast_plans = op.fast_plans
 
     def method(self: Tensor, other: Any) -> Any:
         if not isinstance(other, Tensor):
