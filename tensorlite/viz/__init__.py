@@ -13,7 +13,8 @@ from .charts import attention, gradient_flow, training_curves
 from .engines import available as available_engines
 from .ir import Edge, Graph, Module, Node, Summary
 from .picture import Picture
-from .trace import Tape, graph, record
+from .tape import Tape
+from .trace import graph, record
 
 __all__ = [
     "graph",

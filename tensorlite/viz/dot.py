@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from .layout import box_size, shown_lines, title_width
+from .geometry import box_size, shown_lines, title_width
 from .metrics import one_line
 from .palette import LIGHT
 from .view import Box, Group, Link, View

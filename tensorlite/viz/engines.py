@@ -15,7 +15,8 @@ from collections.abc import Callable
 from typing import Any
 
 from .dot import dot
-from .layout import Layout, Point, Rect, Route, box_size, builtin, title_width
+from .geometry import Layout, Point, Rect, Route, box_size, title_width
+from .layout import builtin
 from .view import View
 
 ENGINES = ("dot", "pygraphviz", "wasi", "builtin")

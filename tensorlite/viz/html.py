@@ -11,8 +11,8 @@ from xml.sax.saxutils import escape
 
 from .bundle import bundle
 from .collapse import MAX_VISIBLE
+from .geometry import GROUP_SIZE, LABEL_SIZE, box_size, shown_lines, title_width
 from .ir import Graph
-from .layout import GROUP_SIZE, LABEL_SIZE, box_size, shown_lines, title_width
 from .metrics import one_line, width
 from .palette import DARK, LIGHT, Theme
 from .render import Options, view, whole

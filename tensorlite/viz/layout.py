@@ -8,80 +8,17 @@ them.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from . import layers
+from .geometry import LABEL_SIZE, Layout, Point, Rect, Route, bend, box_size, line, rounded, title_width
 from .metrics import width
-from .view import Box, Group, Link, View
+from .view import Link, View
 
-TITLE_SIZE, FACT_SIZE, GROUP_SIZE, LABEL_SIZE = 13.0, 11.0, 12.0, 10.5
-PAD, STRIP, LINE = 12.0, 6.0, 15.0
+_Arc = tuple[object, object, bool]  # tail and head, each an item or a port, and whether it is a residual
+
 _FRAME_PAD, _FRAME_TITLE, _ROW_GAP, _PORT_GAP = 14.0, 26.0, 30.0, 16.0
-_CORNER = 9.0
-
-Point = tuple[float, float]
-
-
-@dataclass(frozen=True, slots=True)
-class Rect:
-    x: float
-    y: float
-    width: float
-    height: float
-
-    @property
-    def right(self) -> float:
-        return self.x + self.width
-
-    @property
-    def bottom(self) -> float:
-        return self.y + self.height
-
-
-@dataclass(frozen=True, slots=True)
-class Route:
-    """Bézier curve of a link: a start point, then three points for each piece; `label` is where its text begins."""
-
-    points: tuple[Point, ...]
-    label: Point | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Layout:
-    """Pixels, y downwards. `routes` are in the order of the view's links."""
-
-    width: float
-    height: float
-    boxes: dict[str, Rect]
-    groups: dict[str, Rect]
-    routes: tuple[Route, ...]
-    engine: str = "builtin"
-
-
-Engine = Callable[[View], Layout]
-
-
-def box_size(box: Box) -> tuple[float, float]:
-    """Width and height in pixels of a box around its lines."""
-    if box.kind == "entry":
-        return 7.0, 7.0
-    lines = shown_lines(box)
-    text = max(
-        width(line, FACT_SIZE if i else TITLE_SIZE, bold=not i and box.kind == "module") for i, line in enumerate(lines)
-    )
-    strip = STRIP if box.role else 0.0
-    return round(text + 2 * PAD + strip + 2, 1), 12.0 + LINE * len(lines)
-
-
-def shown_lines(box: Box) -> tuple[str, ...]:
-    lines = tuple(line for line in box.lines if line) or (" ",)
-    return (*lines, box.overlay.text) if box.overlay is not None else lines
-
-
-def title_width(group: Group) -> float:
-    gap = 8 if group.subtitle else 0
-    return width(group.title, GROUP_SIZE, bold=True) + gap + width(group.subtitle, FACT_SIZE)
 
 
 @dataclass(slots=True)
@@ -92,8 +29,8 @@ class _Frame:
     height: float = 0.0
     at: dict[str, Rect] = field(default_factory=dict)
     port: dict[tuple[str, bool], float] = field(default_factory=dict)
-    pieces: dict[tuple[object, object, bool], list[Point]] = field(default_factory=dict)
-    lanes: dict[tuple[object, object, bool], Point] = field(default_factory=dict)
+    pieces: dict[_Arc, list[Point]] = field(default_factory=dict)
+    lanes: dict[_Arc, Point] = field(default_factory=dict)
 
 
 def builtin(view: View) -> Layout:
@@ -113,7 +50,7 @@ class _Builder:
         for key, parent in self.parent.items():
             self.inside.setdefault(parent, []).append(key)
         self.frames: dict[str | None, _Frame] = {}
-        self.arcs: dict[str | None, dict[tuple[object, object, bool], Link]] = {}
+        self.arcs: dict[str | None, dict[_Arc, Link]] = {}
         self.paths = [self._path(link) for link in view.links]
 
     def layout(self) -> Layout:
@@ -134,7 +71,7 @@ class _Builder:
             at = self.parent[at]
         return [*chain, None]
 
-    def _path(self, link: Link) -> list[tuple[str | None, tuple[object, object, bool]]]:
+    def _path(self, link: Link) -> list[tuple[str | None, _Arc]]:
         """The arc that the link follows in each group, from its source to its target."""
         ups, downs = self._around(link.src), self._around(link.dst)
         while len(ups) > 1 and len(downs) > 1 and ups[-2] == downs[-2]:
@@ -142,7 +79,7 @@ class _Builder:
             downs.pop()
         skip = link.kind == "skip"
         port = (link.src, skip)
-        path: list[tuple[str | None, tuple[object, object, bool]]] = []
+        path: list[tuple[str | None, _Arc]] = []
         tail: object = link.src
         for group in ups[:-1]:
             path.append((group, (tail, port, skip)))
@@ -171,8 +108,8 @@ class _Builder:
         plain = [arc for arc in arcs if arc not in set(loops)]
         n = len(items)
         ports = range(n, n + len(sources)), range(n + len(sources), len(number))
-        came: dict[tuple[object, object, bool], float] = {}
-        side: dict[tuple[object, object, bool], float] = {}
+        came: dict[_Arc, float] = {}
+        side: dict[_Arc, float] = {}
         for _ in range(2):  # the second time, edges arrive in the order in which they come
             ends = self._attach(arcs, came, side)
             flat = [self._arc(arc, arcs[arc], number, ends) for arc in plain]
@@ -190,10 +127,10 @@ class _Builder:
 
     def _arc(
         self,
-        arc: tuple[object, object, bool],
+        arc: _Arc,
         link: Link,
         number: Mapping[object, int],
-        ends: Mapping[tuple[object, tuple[object, object, bool]], float],
+        ends: Mapping[tuple[object, _Arc], float],
     ) -> layers.Arc:
         tail, head, skip = arc
         weight = {"data": 1.0, "skip": 1e-4, "leaf": 0.1, "loop": 1e-4}[link.kind]
@@ -204,13 +141,13 @@ class _Builder:
 
     def _attach(
         self,
-        arcs: Mapping[tuple[object, object, bool], Link],
-        came: Mapping[tuple[object, object, bool], float],
-        side: Mapping[tuple[object, object, bool], float],
-    ) -> dict[tuple[object, tuple[object, object, bool]], float]:
+        arcs: Mapping[_Arc, Link],
+        came: Mapping[_Arc, float],
+        side: Mapping[_Arc, float],
+    ) -> dict[tuple[object, _Arc], float]:
         """Offset from the centre of an item at which each arc leaves or arrives."""
-        ends: dict[tuple[object, tuple[object, object, bool]], float] = {}
-        arriving: dict[str, list[tuple[object, object, bool]]] = {}
+        ends: dict[tuple[object, _Arc], float] = {}
+        arriving: dict[str, list[_Arc]] = {}
         for arc, link in arcs.items():
             tail, head, skip = arc
             port = (link.src, skip)
@@ -254,7 +191,7 @@ class _Builder:
     def _route(
         self,
         link: Link,
-        path: Sequence[tuple[str | None, tuple[object, object, bool]]],
+        path: Sequence[tuple[str | None, _Arc]],
         origin: Mapping[str | None, Point],
     ) -> Route:
         points: list[Point] = []
@@ -285,10 +222,10 @@ class _FrameBuilder:
     sources: Sequence[object]
     sinks: Sequence[object]
     level: layers.Level
-    plain: Sequence[tuple[object, object, bool]]
+    plain: Sequence[_Arc]
     flat: Sequence[layers.Arc]
-    loops: Sequence[tuple[object, object, bool]]
-    ends: Mapping[tuple[object, tuple[object, object, bool]], float]
+    loops: Sequence[_Arc]
+    ends: Mapping[tuple[object, _Arc], float]
 
     def build(self) -> _Frame:
         frame = _Frame()
@@ -331,7 +268,7 @@ class _FrameBuilder:
         spread += [(at - 4, at + 4) for at in x[len(sizes) :]]
         return min((lo for lo, _ in spread), default=0.0), max((hi for _, hi in spread), default=0.0)
 
-    def _lane_room(self, lanes: Sequence[tuple[object, object, bool]]) -> float:
+    def _lane_room(self, lanes: Sequence[_Arc]) -> float:
         if not lanes:
             return 0.0
         text = max(width(self.owner.arcs[self.key][arc].label, LABEL_SIZE) for arc in lanes)
@@ -380,9 +317,9 @@ class _FrameBuilder:
                 if len(stops) > 1 or self.level.rank[flat.head] == rank + 1
                 else self.level.rank[flat.head] - 1
             )
-            _line(points, self.row_end[before])
-            _bend(points, x, self.row_top[row])
-            _line(points, self._head(stop, frame) if final else self.row_end[row])
+            line(points, self.row_end[before])
+            bend(points, x, self.row_top[row])
+            line(points, self._head(stop, frame) if final else self.row_end[row])
         del arc
         return points
 
@@ -394,7 +331,7 @@ class _FrameBuilder:
     def _head(self, item: int, frame: _Frame) -> float:
         return frame.at[str(self.items[item])].y if item < len(self.items) else self.bottom
 
-    def _loop(self, arc: tuple[object, object, bool], lane: float, frame: _Frame) -> tuple[list[Point], Point]:
+    def _loop(self, arc: _Arc, lane: float, frame: _Frame) -> tuple[list[Point], Point]:
         """Down into the gap below the tail, along it to a lane at the right, up, and back to the head."""
         tail, head = arc[0], arc[1]
         start, end = self._rect(tail, frame, foot=True), self._rect(head, frame, foot=False)
@@ -425,47 +362,3 @@ class _FrameBuilder:
             return _FRAME_TITLE if foot else self.bottom
         rank = self.level.rank[self.items.index(item)]
         return self.row_end[rank] if foot else self.row_top[rank]
-
-
-def _line(points: list[Point], y: float) -> None:
-    x0, y0 = points[-1]
-    if abs(y - y0) > 0.01:
-        points += [(x0, y0 + (y - y0) / 3), (x0, y0 + 2 * (y - y0) / 3), (x0, y)]
-
-
-def _bend(points: list[Point], x: float, y: float) -> None:
-    x0, y0 = points[-1]
-    middle = (y0 + y) / 2
-    points += [(x0, middle), (x, middle), (x, y)]
-
-
-def rounded(corners: Sequence[Point]) -> list[Point]:
-    """An orthogonal path with rounded corners, as cubic pieces."""
-    points = [corners[0]]
-    for before, corner, after in zip(corners, corners[1:], corners[2:], strict=False):
-        _straight(points, _toward(corner, before))
-        end = _toward(corner, after)
-        x0, y0 = points[-1]
-        points += [
-            (x0 + (corner[0] - x0) * 0.55, y0 + (corner[1] - y0) * 0.55),
-            (end[0] + (corner[0] - end[0]) * 0.55, end[1] + (corner[1] - end[1]) * 0.55),
-            end,
-        ]
-    _straight(points, corners[-1])
-    return points
-
-
-def _toward(corner: Point, other: Point) -> Point:
-    dx, dy = other[0] - corner[0], other[1] - corner[1]
-    length = max(abs(dx), abs(dy), 1e-9)
-    cut = min(_CORNER, length / 2) / length
-    return corner[0] + dx * cut, corner[1] + dy * cut
-
-
-def _straight(points: list[Point], end: Point) -> None:
-    x0, y0 = points[-1]
-    points += [
-        (x0 + (end[0] - x0) / 3, y0 + (end[1] - y0) / 3),
-        (x0 + 2 * (end[0] - x0) / 3, y0 + 2 * (end[1] - y0) / 3),
-        end,
-    ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .layout import shown_lines
+from .geometry import shown_lines
 from .metrics import one_line
 from .palette import LIGHT, STRIPS
 from .view import Box, Group, View

@@ -7,7 +7,7 @@ import math
 from collections.abc import Sequence
 from xml.sax.saxutils import escape, quoteattr
 
-from .layout import FACT_SIZE, GROUP_SIZE, PAD, STRIP, Layout, Point, Rect, Route, shown_lines
+from .geometry import FACT_SIZE, GROUP_SIZE, PAD, STRIP, Layout, Point, Rect, Route, shown_lines
 from .metrics import one_line, width
 from .palette import STRIPS, Theme
 from .style import stylesheet

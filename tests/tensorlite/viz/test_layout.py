@@ -7,7 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tensorlite.viz.collapse import collapse
-from tensorlite.viz.layout import Layout, Point, Rect, builtin
+from tensorlite.viz.geometry import Layout, Point, Rect
+from tensorlite.viz.layout import builtin
 from tensorlite.viz.view import View
 
 from .samples import random_graph, transformer

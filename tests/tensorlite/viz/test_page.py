@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from tensorlite.viz import render
-from tensorlite.viz.layout import Rect, builtin
+from tensorlite.viz.geometry import Rect
+from tensorlite.viz.layout import builtin
 
 from .browser import CHROMIUM, run_script
 from .samples import random_graph, transformer
