@@ -73,6 +73,9 @@ def impossible_units(p: Planter, quota: int) -> None:
     lines = p.ledger.lines
     limit = p.tables.max_units[lines.item]
     possible = p.office[lines.claim] & (lines.units * 19 > limit)
+    possible &= (
+        p.tables.minutes[lines.item] * lines.units * 20 < 8 * 60
+    )  # or the provider's day would be impossible too
     candidates = np.bincount(lines.claim, possible, p.size) > 0
     for i in p.pick(candidates[: len(p.office)], quota):
         mine = p.lines_of(i)

@@ -35,7 +35,7 @@ def phantom(p: Planter, quota: int) -> None:
     copies = p.ledger.select(copied)
     member = p.claims.member[stays]
     copies.claims.member[:] = member
-    copies.claims.start[:] = p.claims.start[stays] + p.rng.integers(1, p.claims.days[stays])
+    copies.claims.start[:] = p.claims.start[stays] + p.rng.integers(1, p.claims.days[stays])  # Sundays included
     kinds = p.providers.kind[p.claims.provider[copied]].tolist()
     states = p.members.state[member].tolist()
     copies.claims.provider[:] = [p.providers.choices[k][s][0] for k, s in zip(kinds, states, strict=True)]
@@ -58,6 +58,7 @@ def near_duplicate(p: Planter, quota: int) -> None:
     """A copy one day off, or under another provider of the same kind in the same state."""
     last = np.minimum(p.members.death[p.claims.member], DAYS) - 1
     inside = (p.claims.start < last) & ~in_stay(p.claims.member, p.claims.start + 1, p.stays)
+    inside &= p.claims.start % 7 < 4  # the day after is a weekday too
     days = p.claims.member * 10_000 + p.claims.start
     inside &= ~np.isin(days + 1, days[p.office])
     works = p.providers.excluded[p.claims.provider] > p.claims.start + 1

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from claimsformer.claims.generator.episodes import far_apart, in_stay
+from claimsformer.claims.generator.episodes import far_apart, in_stay, on_weekday
 from claimsformer.claims.generator.ledger import OFFICE, PHARMACY
 from claimsformer.claims.generator.planter import FAR_KM, SAME_DAY_KM, Planter
 from claimsformer.claims.generator.world import DAYS, NEVER, distance_km
@@ -77,7 +77,7 @@ def impossible_travel(p: Planter, quota: int) -> None:
 
 def after_death(p: Planter, quota: int) -> None:
     death = p.members.death[p.claims.member]
-    shift = p.rng.integers(3, 60, len(death))
+    shift = on_weekday(death + p.rng.integers(3, 60, len(death))) - death
     works = p.providers.excluded[p.claims.provider] > death + shift
     seen: set[int] = set()
     for i in p.shuffled((death < DAYS) & works & np.isin(p.claims.kind, (OFFICE, PHARMACY))):
@@ -127,7 +127,7 @@ def impossible_day(p: Planter, quota: int) -> None:
     for provider in p.rng.permutation(np.unique(claims.provider[p.office])).tolist():
         if quota < 20:
             return
-        day = int(p.rng.integers(30, DAYS - 30))
+        day = 7 * int(p.rng.integers(5, 47)) + int(p.rng.integers(5))  # a weekday
         mine = np.flatnonzero(p.office & (claims.provider == provider))
         near = np.unique(claims.member[mine[np.abs(claims.start[mine] - day) <= 1]])
         member = claims.member[mine]

@@ -17,7 +17,7 @@ from claimsformer.claims.generator.ledger import AMBULANCE, HARD, OFFICE, PHARMA
 from claimsformer.claims.generator.tables import SLOTS, Tables
 from claimsformer.claims.generator.world import DAYS, KINDS, SPECIALTIES, Members, Providers, distance_km
 
-__all__ = ["in_stay", "make_episodes", "supported_level"]
+__all__ = ["far_apart", "in_stay", "make_episodes", "on_weekday", "supported_level"]
 
 Rng = np.random.Generator
 Ints = npt.NDArray[np.int64]
@@ -133,7 +133,7 @@ def _ambulance_claims(
 
 # --- visits -----------------------------------------------------------------------------------------------------------
 def _visits(members: Members, stays: dict[str, Ints], rng: Rng) -> tuple[Ints, Ints, Ints]:
-    """Member, condition and day of each visit, at most one a day and never during a stay."""
+    """Member, condition and day of each visit: on weekdays, and never during a stay."""
     who, what = np.nonzero(members.conditions)
     first, last = _exposure(members)
     length = (last - first)[who]
@@ -147,11 +147,11 @@ def _visits(members: Members, stays: dict[str, Ints], rng: Rng) -> tuple[Ints, I
     visited = rng.random(len(after)) < 0.7
     member = np.concatenate([who[which], stays["member"][visited]])
     condition = np.concatenate([what[which], stays["condition"][visited]])
-    day = np.concatenate([day, after[visited]])
+    day = on_weekday(np.concatenate([day, after[visited]]))
     order = np.lexsort((day, condition, member))
     member, condition, day = member[order], condition[order], day[order]
     close = (np.diff(member, prepend=-1) == 0) & (np.diff(condition, prepend=-1) == 0) & (np.diff(day, prepend=-9) <= 1)
-    keep = ~close & (day < last[member]) & ~in_stay(member, day, stays)
+    keep = ~close & (day >= first[member]) & (day < last[member]) & ~in_stay(member, day, stays)
     member, condition, day = member[keep], condition[keep], day[keep]
     _, once = np.unique(member * 10_000 + day, return_index=True)
     member, condition, day = _same_day_appointments(member[once], condition[once], day[once], rng)
@@ -159,6 +159,11 @@ def _visits(members: Members, stays: dict[str, Ints], rng: Rng) -> tuple[Ints, I
     member, condition, day = member[order], condition[order], day[order]
     close = (np.diff(member, prepend=-1) == 0) & (np.diff(condition, prepend=-1) == 0) & (np.diff(day, prepend=-9) <= 1)
     return member[~close], condition[~close], day[~close]
+
+
+def on_weekday(day: Ints) -> Ints:
+    """The day, or the Monday after where it falls on a weekend; the period starts on a Monday."""
+    return np.asarray(np.where(day % 7 > 4, day + 7 - day % 7, day))
 
 
 def _same_day_appointments(member: Ints, condition: Ints, day: Ints, rng: Rng) -> tuple[Ints, Ints, Ints]:

@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import csv
+import hashlib
+import os
+import subprocess
+import sys
 from collections import Counter
 from functools import cache
 from itertools import islice
+from pathlib import Path
 
 import numpy as np
 import polars as pl
@@ -69,6 +74,18 @@ def test_impossible_sizes_are_refused(arguments: tuple[int, int, int]) -> None:
 def test_impossible_rates_are_refused() -> None:
     with pytest.raises(ConfigError, match="rate is"):
         generate(10, 1, rate=0.2)
+
+
+def test_another_process_makes_the_same_bytes() -> None:
+    digest = hashlib.sha256(next(generate(500, 8)).claims.write_json().encode()).hexdigest()
+    script = (
+        "import hashlib; from claimsformer.claims.generator import generate; "
+        "print(hashlib.sha256(next(generate(500, 8)).claims.write_json().encode()).hexdigest())"
+    )
+    env = os.environ | {"PYTHONHASHSEED": "12345", "POLARS_MAX_THREADS": "1"}
+    root = Path(__file__).parents[3]
+    run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, env=env, cwd=root, check=True)
+    assert run.stdout.strip() == digest
 
 
 # --- the tables -------------------------------------------------------------------------------------------------------
@@ -175,6 +192,9 @@ def test_visits_spread_over_the_year_and_refills_come_at_intervals() -> None:
     months = batch().claims["service_from"].dt.month().value_counts()["count"]
     assert months.len() == 12
     assert months.min() > 0.5 * months.max()
+    office = batch().claims.filter(pl.col("provider_specialty") != "ambulance", claim_type="professional")
+    weekend = office.filter(pl.col("service_from").dt.weekday() > 5)["claim_id"]
+    assert set(weekend) <= set(batch().truth.filter(type="phantom")["claim_id"])
 
 
 def test_unbundling_keeps_the_number_of_lines() -> None:

@@ -173,7 +173,7 @@ def _copies(claims: list[Row]) -> tuple[list[set[str]], list[set[str]]]:
 
 @cache
 def world(seed: int) -> tuple[GeneratedBatch, dict[str, list[set[str]]]]:
-    batch = next(generate(10_000, seed, 10_000, rate=0.005))
+    batch = next(generate(12_000, seed, 12_000, rate=0.005))
     return batch, broken(batch)
 
 
