@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -19,10 +17,9 @@ from ..autograd.record import compute, observers
 from ..ops.table import OPS
 from .flops import flops
 from .ir import Edge, Graph, Kind, Module, Node, Summary, mark_skips
+from .observed import MAX_ATTR, attributes, caller, flatten, owner, place, same, version
 
-_LIBRARY = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
 _LAYERS = __name__.rsplit(".", 2)[0] + ".nn"
-_MAX_ATTR = 24  # characters of an attribute's value
 
 
 @dataclass(slots=True)
@@ -122,7 +119,7 @@ class Tape:
             call = self._calls.get(path, 0)
             self._calls[path] = call + 1
             parent = self._scope[-1] if self._scope else None
-            shown = detail if children or len(detail) <= _MAX_ATTR else ""
+            shown = detail if children or len(detail) <= MAX_ATTR else ""
             layer = not children and type(module).__module__.startswith(_LAYERS)
             self.modules.append(Module(len(self.modules), path, type(module).__name__, call, parent, shown, layer))
             self._scope.append(len(self.modules) - 1)
@@ -147,11 +144,11 @@ class Tape:
             op.name,
             "op",
             first._data,
-            attrs=_attributes(op, args),
+            attrs=attributes(op, args),
             flops=flops(op.name, shapes, first._data.shape),
             nbytes=sum(t._data.nbytes for t in outputs),
             module=self._scope[-1] if self._scope else None,
-            source=_caller(),
+            source=caller(),
             seconds=now - self._clock if self.timed else None,
         )
         for slot, (ref, _) in enumerate(operands):
@@ -159,7 +156,7 @@ class Tape:
         for out, tensor in enumerate(outputs):
             self._remember(tensor, node, out)
         if args and isinstance(args[0], Variable):
-            self._writers[_owner(args[0])] = node
+            self._writers[owner(args[0])] = node
         if self.keep:
             kept = tuple(t._data.copy() for t in outputs)
             self._steps[node] = _Step(op, packed, kept, OPS.get(op.name) is not op)
@@ -187,14 +184,14 @@ class Tape:
         made = tensor._node
         if made is not None and (id(made), tensor._out) in self._made:
             ref = self._made[id(made), tensor._out]
-            self._at[id(tensor)] = (ref.node, ref.out, _version(tensor))
+            self._at[id(tensor)] = (ref.node, ref.out, version(tensor))
             return ref
         known = self._at.get(id(tensor))
-        if known is not None and known[2] == _version(tensor):
+        if known is not None and known[2] == version(tensor):
             return _Ref(known[0], known[1])
         if known is not None:
             return self._changed(tensor, known[0])
-        alias = self._memory.get(_place(tensor))
+        alias = self._memory.get(place(tensor))
         if alias is not None and id(tensor) not in self._names:
             return self._alias(tensor, alias)
         kind, name = self._names.get(id(tensor), ("param" if tensor.requires_grad else "const", ""))
@@ -204,13 +201,13 @@ class Tape:
 
     def _changed(self, tensor: Any, before: int) -> _Ref:
         """A known tensor whose memory was changed in place: the result of the op that did it, else a node that says so."""
-        writer = self._writers.get(_owner(tensor))
+        writer = self._writers.get(owner(tensor))
         written = None if writer is None else self._tensors[writer]._data
-        if writer is not None and written is not None and _same(written, tensor._data):
+        if writer is not None and written is not None and same(written, tensor._data):
             self._remember(tensor, writer, 0)
             return _Ref(writer)
         module = self._scope[-1] if self._scope else None
-        node = self._add("in place", "op", tensor._data, module=module, source=_caller())
+        node = self._add("in place", "op", tensor._data, module=module, source=caller())
         sources = [before] if writer is None or writer <= before else [before, writer]
         self.edges += [Edge(src, node, slot) for slot, src in enumerate(sources)]
         self._remember(tensor, node, 0)
@@ -221,7 +218,7 @@ class Tape:
     def _alias(self, tensor: Any, origin: _Ref) -> _Ref:
         """A tensor over the memory of a known one, made without an op: `detach`."""
         module = self._scope[-1] if self._scope else None
-        node = self._add("detach", "op", tensor._data, module=module, source=_caller())
+        node = self._add("detach", "op", tensor._data, module=module, source=caller())
         self.edges.append(Edge(origin.node, node, 0, is_view=True))
         self._remember(tensor, node, 0)
         if self.keep:
@@ -229,8 +226,8 @@ class Tape:
         return _Ref(node)
 
     def _remember(self, tensor: Any, node: int, out: int) -> None:
-        self._at[id(tensor)] = (node, out, _version(tensor))
-        self._memory[_place(tensor)] = _Ref(node, out)
+        self._at[id(tensor)] = (node, out, version(tensor))
+        self._memory[place(tensor)] = _Ref(node, out)
         self._alive.append(tensor)
         if out == 0:
             self._tensors[node] = tensor
@@ -332,69 +329,3 @@ def _unpack(arg: Any, results: Mapping[int, tuple[Any, ...]]) -> Any:
     if type(arg) in {tuple, list}:
         return type(arg)(_unpack(entry, results) for entry in arg)
     return arg
-
-
-def flatten(value: Any) -> list[Any]:
-    """The tensors in nested tuples, lists, dicts and dataclasses, in order."""
-    found: list[Any] = []
-    stack = [value]
-    while stack:
-        current = stack.pop()
-        if isinstance(current, Variable):
-            found.append(current)
-        elif isinstance(current, Mapping):
-            stack.extend(reversed(list(current.values())))
-        elif isinstance(current, tuple | list):
-            stack.extend(reversed(current))
-        elif hasattr(current, "__dataclass_fields__") and not isinstance(current, type):
-            stack.extend(getattr(current, name) for name in reversed(list(current.__dataclass_fields__)))
-    return found
-
-
-def _version(tensor: Any) -> int:
-    return 0 if tensor._vc is None else int(tensor._vc[0])
-
-
-def _owner(tensor: Any) -> int:
-    data = tensor._data
-    return id(data if data.base is None else data.base)
-
-
-def _same(a: Any, b: Any) -> bool:
-    return a.shape == b.shape and bool(np.array_equal(a, b, equal_nan=a.dtype.kind in "fc"))
-
-
-def _place(tensor: Any) -> tuple[Any, ...]:
-    data = tensor._data
-    return (data.__array_interface__["data"][0], data.shape, data.strides, data.dtype.str, _version(tensor))
-
-
-def _attributes(op: Any, args: Sequence[Any]) -> tuple[tuple[str, str], ...]:
-    found = []
-    for i, (name, arg) in enumerate(zip(op.params, args, strict=False)):
-        if arg is None or name == "seed" or (op.promote and i in op.over) or not _is_plain(arg):
-            continue
-        default = i - op.n_required
-        if 0 <= default < len(op.defaults) and type(op.defaults[default]) is type(arg) and op.defaults[default] == arg:
-            continue
-        text = ",".join(map(str, arg)) if isinstance(arg, tuple | list) else str(arg)
-        if len(text) <= _MAX_ATTR and text:
-            found.append((name, text))
-    return tuple(found)
-
-
-def _is_plain(arg: Any) -> bool:
-    if isinstance(arg, tuple | list):
-        return all(isinstance(entry, int | float | str | bool) for entry in arg)
-    return isinstance(arg, int | float | str | bool)
-
-
-def _caller() -> str:
-    """The innermost line outside this library: `model.py:12 forward`."""
-    frame = sys._getframe(2)
-    while frame is not None:
-        code = frame.f_code
-        if not os.path.abspath(code.co_filename).startswith(_LIBRARY) and not code.co_filename.startswith("<frozen"):
-            return f"{os.path.basename(code.co_filename)}:{frame.f_lineno} {code.co_name}"
-        frame = frame.f_back  # type: ignore[assignment]
-    return ""

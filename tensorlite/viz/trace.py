@@ -14,7 +14,8 @@ from typing import Any
 
 from ..autograd.graph import Variable
 from .ir import Graph
-from .tape import Tape, flatten
+from .observed import flatten
+from .tape import Tape
 from .walk import from_output
 
 

@@ -1,0 +1,81 @@
+"""Small facts about observed tensors and ops: where memory lies, what an argument says, which line called."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from ..autograd.graph import Variable
+
+_LIBRARY = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
+MAX_ATTR = 24  # characters of an attribute's value
+
+
+def flatten(value: Any) -> list[Any]:
+    """The tensors in nested tuples, lists, dicts and dataclasses, in order."""
+    found: list[Any] = []
+    stack = [value]
+    while stack:
+        current = stack.pop()
+        if isinstance(current, Variable):
+            found.append(current)
+        elif isinstance(current, Mapping):
+            stack.extend(reversed(list(current.values())))
+        elif isinstance(current, tuple | list):
+            stack.extend(reversed(current))
+        elif hasattr(current, "__dataclass_fields__") and not isinstance(current, type):
+            stack.extend(getattr(current, name) for name in reversed(list(current.__dataclass_fields__)))
+    return found
+
+
+def version(tensor: Any) -> int:
+    return 0 if tensor._vc is None else int(tensor._vc[0])
+
+
+def owner(tensor: Any) -> int:
+    data = tensor._data
+    return id(data if data.base is None else data.base)
+
+
+def same(a: Any, b: Any) -> bool:
+    return a.shape == b.shape and bool(np.array_equal(a, b, equal_nan=a.dtype.kind in "fc"))
+
+
+def place(tensor: Any) -> tuple[Any, ...]:
+    data = tensor._data
+    return (data.__array_interface__["data"][0], data.shape, data.strides, data.dtype.str, version(tensor))
+
+
+def attributes(op: Any, args: Sequence[Any]) -> tuple[tuple[str, str], ...]:
+    found = []
+    for i, (name, arg) in enumerate(zip(op.params, args, strict=False)):
+        if arg is None or name == "seed" or (op.promote and i in op.over) or not is_plain(arg):
+            continue
+        default = i - op.n_required
+        if 0 <= default < len(op.defaults) and type(op.defaults[default]) is type(arg) and op.defaults[default] == arg:
+            continue
+        text = ",".join(map(str, arg)) if isinstance(arg, tuple | list) else str(arg)
+        if len(text) <= MAX_ATTR and text:
+            found.append((name, text))
+    return tuple(found)
+
+
+def is_plain(arg: Any) -> bool:
+    if isinstance(arg, tuple | list):
+        return all(isinstance(entry, int | float | str | bool) for entry in arg)
+    return isinstance(arg, int | float | str | bool)
+
+
+def caller() -> str:
+    """The innermost line outside this library: `model.py:12 forward`."""
+    frame = sys._getframe(2)
+    while frame is not None:
+        code = frame.f_code
+        if not os.path.abspath(code.co_filename).startswith(_LIBRARY) and not code.co_filename.startswith("<frozen"):
+            return f"{os.path.basename(code.co_filename)}:{frame.f_lineno} {code.co_name}"
+        frame = frame.f_back  # type: ignore[assignment]
+    return ""
