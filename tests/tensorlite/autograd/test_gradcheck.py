@@ -69,7 +69,7 @@ MUTANTS = {
     "a sign": ("div", "div", {"y": lambda g, x, y, rounding_mode: g * (x / y / y)}),
     "a factor of two": ("square by mul", "mul", {"x": lambda g, y: 2 * g * y}),
     "one of two equal parents forgotten": ("square by mul", "mul", {"y": lambda g, x: g * 0}),
-    "a broadcast not undone": ("mul", "mul", {"x": lambda g, y: (g * y)[..., :1, :] * 3}),
+    "a broadcast not undone": ("mul", "mul", {"x": lambda g, y: (g * y)[:, :1]}),
     "float32 inside": ("exp", "exp", {"x": sloppy_float32}),
     "the cotangent changed in place": ("exp", "exp", {"x": mutating}),
     "x in place of the output": ("tanh", "tanh", {"x": lambda g, x: g * (1 - x * x)}),
@@ -136,12 +136,21 @@ def _case(name):
     return function, inputs()
 
 
-def test_nodes_in_the_wrong_order(monkeypatch):
-    """An engine that takes the oldest node first runs nodes before all of their cotangent has arrived."""
+def test_an_engine_that_drops_what_arrives_second(monkeypatch):
+    """A node walked before all of its cotangent has arrived, and never again."""
+    real, seen = engine.run, set()
+
+    def once(node, g, create_graph):
+        if node in seen:
+            return []
+        seen.add(node)
+        return real(node, g, create_graph)
+
     import heapq
 
     monkeypatch.setattr(engine, "heappush", lambda heap, item: heapq.heappush(heap, (-item[0], item[1])))
-    with pytest.raises((GradcheckError, RuntimeError)):
+    monkeypatch.setattr(engine, "run", once)
+    with pytest.raises(GradcheckError):
         gradcheck(*_case("a diamond"))
 
 
