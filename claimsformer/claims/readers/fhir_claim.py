@@ -66,7 +66,7 @@ def claim_fields(resource: Any, patients: dict[str, Any]) -> dict[str, Any]:
     _providers(node, fields)
     _supporting(node, fields)
     own = any(item["system"].text() == EXTENSION + "claim_id" for item in node["identifier"])
-    total_line = _items(node, fields, sequences, own)
+    total_line = _items(node, fields, sequences)
     _amounts(node, fields, total_line, own)
     _dates(node, fields)
     _extensions(node, fields, claims_schema())
@@ -226,7 +226,7 @@ def _supporting(node: Node, fields: dict[str, Any]) -> None:
         fields["admission_date"], fields["discharge_date"] = stay["start"].date(), stay["end"].date()
 
 
-def _items(node: Node, fields: dict[str, Any], places: dict[int, int], own: bool) -> dict[str, Any] | None:
+def _items(node: Node, fields: dict[str, Any], places: dict[int, int]) -> dict[str, Any] | None:
     """Fill in the lines; the line of revenue code 0001 is the claim's total and is given back apart."""
     lines, total = [], None
     for sequence, item in _in_order(node["item"]):
@@ -234,7 +234,7 @@ def _items(node: Node, fields: dict[str, Any], places: dict[int, int], own: bool
         state = item["locationAddress"]["state"].text()
         if state:
             fields.setdefault("provider_state", SSA_STATES.get(state, state))
-        if line.get("revenue_code") == "0001" and not own:
+        if line.pop("_total"):
             total = line
         else:
             lines.append({key: value for key, value in line.items() if value is not None})
@@ -247,6 +247,7 @@ def _item(item: Node, claim_type: str, places: dict[int, int]) -> dict[str, Any]
     line["modifiers"] = [code for concept in item["modifier"] for _, code, _ in concept.codes()[:1]]
     revenue = item["revenue"].codes()
     line["revenue_code"] = revenue[0][1].zfill(4) if revenue else None
+    line["_total"] = bool(revenue) and "rev_cntr" in revenue[0][0] and line["revenue_code"] == "0001"
     places_of_service = [
         code for _, code, _ in item["locationCodeableConcept"].codes() if re.fullmatch("[0-9]{2}", code)
     ]

@@ -89,13 +89,14 @@ def _close(
     transaction: Transaction, start: Segment, errors: list[SegmentError], end: Segment | None = None
 ) -> Iterator[Record]:
     transaction.finish(end or start)
-    if not transaction.drafts:
-        found = [*errors, *transaction.unattached()]
-        if found or isinstance(transaction, Transaction837):
-            yield (
-                start.position,
-                _refusal(found[0] if found else start.error(0, "opens a transaction without any claim (CLM)")),
-            )
+    told = {id(error) for draft in transaction.drafts for error in draft.errors}
+    loose = [error for error in transaction.errors if id(error) not in told]
+    if not transaction.drafts and not loose:
+        loose = errors[:1]
+        if not loose and isinstance(transaction, Transaction837):
+            loose = [start.error(0, "opens a transaction without any claim (CLM)")]
+    for error in loose:  # what no claim was told of: the claim itself may have been lost there
+        yield error.position, _refusal(error)
     for draft in transaction.drafts:
         yield draft.position, _claim(draft, errors)
 

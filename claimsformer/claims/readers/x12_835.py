@@ -25,7 +25,7 @@ class Transaction835:
         self.drafts: list[Draft] = []
         self._draft: Draft | None = None
         self._header: dict[str, Any] = {}
-        self._errors: list[SegmentError] = []
+        self.errors: list[SegmentError] = []  # met outside any claim; the claims that follow have them too
         self._party = ""
 
     def add(self, segment: Segment) -> None:
@@ -37,7 +37,7 @@ class Transaction835:
             if handler is not None:
                 handler(segment)
         except SegmentError as error:
-            (self._draft.errors if self._draft else self._errors).append(error)
+            (self._draft.errors if self._draft else self.errors).append(error)
 
     def _bpr(self, segment: Segment) -> None:
         if segment[16]:
@@ -61,7 +61,7 @@ class Transaction835:
         self._draft = None
 
     def _clp(self, segment: Segment) -> None:
-        self._draft = Draft(segment.position, dict(self._header), errors=list(self._errors))
+        self._draft = Draft(segment.position, dict(self._header), errors=list(self.errors))
         self.drafts.append(self._draft)
         fields = self._draft.fields
         fields["claim_id"] = segment.need(1, "the identifier of the claim")
@@ -143,10 +143,6 @@ class Transaction835:
         if segment[4]:
             line["revenue_code"] = segment[4].zfill(4)
         line["units"] = segment.number(5)
-
-    def unattached(self) -> list[SegmentError]:
-        """Errors outside any claim."""
-        return self._errors
 
     def finish(self, segment: Segment) -> None:
         """After SE: claim type, service period, and the balance of each claim."""

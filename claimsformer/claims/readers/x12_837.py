@@ -47,6 +47,7 @@ class Transaction837:
 
     def __init__(self, guide: str = "") -> None:
         self.drafts: list[Draft] = []
+        self.errors: list[SegmentError] = []  # met outside any claim; the claims below their loop have them too
         self._kind = "A" if "X223" in guide else "B" if "X222" in guide else ""  # ST03, when CLM05 does not say
         self._draft: Draft | None = None
         self._composites: dict[str, str] = {}
@@ -70,6 +71,8 @@ class Transaction837:
                 handler(segment)
         except SegmentError as error:
             (self._draft.errors if self._draft else self._errors[self._level]).append(error)
+            if self._draft is None:
+                self.errors.append(error)
 
     def _bht(self, segment: Segment) -> None:
         if segment[4]:
@@ -263,10 +266,6 @@ class Transaction837:
     def _ctp(self, segment: Segment) -> None:
         if self._draft is not None and self._draft.lines:
             self._draft.lines[-1]["quantity"] = segment.number(4)
-
-    def unattached(self) -> list[SegmentError]:
-        """Errors outside any claim."""
-        return [error for errors in self._errors.values() for error in errors]
 
     def finish(self, segment: Segment) -> None:
         """After SE: the service period of each claim, from the statement (institutional) or from its lines."""

@@ -166,6 +166,13 @@ def test_a_remittance(tmp_path: Path) -> None:
         assert any(field == "CLP04" for _, field, _, _ in rejects)
 
 
+def test_a_claim_that_lost_its_first_segment_is_not_passed_over(tmp_path: Path) -> None:
+    second = [segment.replace("CLP*C1", "CLQ*C2") for segment in REMITTANCE[2:]]
+    claims, rejects = read(tmp_path, interchange([*REMITTANCE, *second], "", kind="835"))
+    assert [claim.claim_id for claim in claims] == ["C1"]
+    assert any("not one that an 835 has" in reason for *_, reason in rejects)
+
+
 @pytest.mark.parametrize("text", ["", "ISA", "ISA*00", HEAD[:60], HEAD.replace("*", "A"), HEAD.replace(":~", "~~")])
 def test_no_envelope_no_claims(tmp_path: Path, text: str) -> None:
     path = tmp_path / "x.837"
