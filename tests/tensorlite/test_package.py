@@ -1,0 +1,32 @@
+"""The package as a whole: the greeting, the namespace, and what importing it brings along."""
+
+import subprocess
+import sys
+
+import pytest
+
+import tensorlite as tl
+
+
+def python(*arguments):
+    return subprocess.run([sys.executable, *arguments], capture_output=True, text=True, check=True).stdout
+
+
+def test_the_greeting_builds_checks_and_draws():
+    out = python("-m", "tensorlite")
+    assert "y = relu(x @ W + b)" in out
+    assert "agree with numerical derivatives: True" in out
+    assert "matmul" in out
+    assert len(out.strip().splitlines()) <= 12
+
+
+def test_unknown_names_suggest_the_nearest():
+    with pytest.raises(AttributeError, match="did you mean 'zeros'"):
+        _ = tl.zeroes
+
+
+def test_importing_brings_numpy_and_nothing_else():
+    code = "import sys; before = set(sys.modules); import tensorlite; print(sorted({m.partition('.')[0] for m in set(sys.modules) - before}))"
+    loaded = set(eval(python("-c", f"import numpy; {code}")))
+    assert loaded & {"torch", "hypothesis", "graphviz", "polars", "pydantic", "click", "rich", "json", "inspect", "dataclasses"} == set()
+    assert "tensorlite" in loaded
