@@ -53,7 +53,7 @@ def share(g: Any, x: Any, out: Any, dim: Any, keepdim: Any) -> Any:
     return spread(g, tuple(x.shape), dim, keepdim) * (mask / ties)
 
 
-def _extreme(name: str, function: Callable[..., Any], argument: Callable[..., Any], doc: str) -> Op:
+def _extreme(name: str, function: Callable[..., Any], doc: str) -> Op:
     def forward(x: Any, dim: Any = (), keepdim: Any = False) -> Any:
         dims = dims_of(dim, x.ndim)
         if not dims or x.dtype.kind != "c":
@@ -69,15 +69,11 @@ def _extreme(name: str, function: Callable[..., Any], argument: Callable[..., An
         return first / (x.real == decisions).sum(axis=dims, keepdims=bool(keepdim))
 
     forward.__name__, forward.__doc__ = name, doc
-    return op(forward).grad(x=share)
+    return op(numpy=function)(forward).grad(x=share)
 
 
-amax = _extreme(
-    "amax", np.max, np.argmax, "The largest element over `dim` (all dims by default); ties share the gradient."
-)
-amin = _extreme(
-    "amin", np.min, np.argmin, "The smallest element over `dim` (all dims by default); ties share the gradient."
-)
+amax = _extreme("amax", np.max, "The largest element over `dim` (all dims by default); ties share the gradient.")
+amin = _extreme("amin", np.min, "The smallest element over `dim` (all dims by default); ties share the gradient.")
 
 
 @op(namespaces=(), n_outputs=2, nondiff_outputs=(1,), outputs=Picked, aux=True)
