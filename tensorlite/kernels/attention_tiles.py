@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -26,8 +25,7 @@ ZERO, EXCLUDED = np.float32(0), np.float32(-np.inf)
 Where = tuple[slice, slice]
 
 
-@dataclass
-class Problem:
+class Problem(NamedTuple):
     """Views of the operands as (N, key heads, queries heads per key head, T, d), and what to do with their scores."""
 
     q: Array

@@ -7,14 +7,16 @@ import math
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, ParamSpec, TypeVar, cast
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeAlias, TypeVar, cast
 
 import numpy as np
-from numpy.typing import DTypeLike, NDArray
 
 from tensorlite.kernels.threads import Range
 
-Array = NDArray[Any]
+if TYPE_CHECKING:  # numpy.typing takes longer to import than it is worth
+    from numpy.typing import DTypeLike
+
+Array: TypeAlias = "np.ndarray[Any, np.dtype[Any]]"
 P = ParamSpec("P")
 R = TypeVar("R")
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Callable, Sequence
-from typing import Any, Literal, cast
+from typing import Any, Literal
 
 import numpy as np
 
@@ -248,7 +248,7 @@ def _horner(coefficients: Sequence[float], x: Array) -> Array:
 
 def _elementwise(block: Callable[[Array, Array], None], x: Array, out: Array | None) -> Array:
     result = destination(out, x.shape, x.dtype)
-    flat_x, flat_y = x.reshape(-1), cast(Array, result.reshape(-1))
+    flat_x, flat_y = x.reshape(-1), result.reshape(-1)
     _run(lambda start, stop: block(flat_x[start:stop], flat_y[start:stop]), x.size)
     return delivered(result, out)
 

@@ -164,7 +164,8 @@ def _checked(logits: Array, target: Array, reduction: str) -> tuple[int, int]:
         raise ValueError(f"cross_entropy expects integer targets, got {target.dtype}")
     if reduction not in ("none", "mean", "sum"):
         raise ValueError(f"reduction must be 'none', 'mean' or 'sum', got {reduction!r}")
-    return logits.shape
+    rows, classes = logits.shape
+    return rows, classes
 
 
 def _targets(target: Array, classes: int, ignore_index: int) -> tuple[Array | None, Array]:

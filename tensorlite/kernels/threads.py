@@ -13,11 +13,15 @@ import os
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
+
+if (
+    TYPE_CHECKING
+):  # concurrent.futures and pathlib take longer to import than all of tensorlite: they wait until a pool starts
+    from concurrent.futures import ThreadPoolExecutor
 
 Range = tuple[int, int]
 
@@ -145,6 +149,8 @@ _BlasFunctions = tuple[Callable[[], int] | None, Callable[[int], None] | None]
 @functools.cache
 def _blas() -> _BlasFunctions:
     """Getter and setter of OpenBLAS's thread count, from the library that NumPy has loaded; (None, None) elsewhere."""
+    from pathlib import Path
+
     package = Path(np.__file__).parent
     folders = (package.parent / "numpy.libs", package / ".libs", package / ".dylibs")
     for folder in folders:
@@ -166,6 +172,8 @@ def _blas() -> _BlasFunctions:
 
 def _executor(size: int) -> ThreadPoolExecutor:
     global _pool, _pool_size
+    from concurrent.futures import ThreadPoolExecutor
+
     with _lock:
         if _pool is None or _pool_size < size:
             if _pool is not None:
