@@ -382,7 +382,7 @@ def _through_definition(node: Node, g: Any, saved: tuple[Any, ...]) -> Sequence[
     """Double backward of a fused op: run its definition, a composition of ordinary ops, and differentiate that."""
     op = node.plan.op
     by_name = {s: v for s, v in zip(node.plan.saves, saved, strict=True) if isinstance(s, int)}
-    arguments = [by_name.get(i) for i in range(len(op.params))]
+    arguments: list[Any] = [by_name.get(i) for i in range(len(op.params))]
     asked = [i for i, needed in zip(node.plan.positions, node.plan.needs, strict=True) if needed]
     # Each input stands for itself alone here, even where two are the same tensor or one was computed from another.
     copies: dict[int, Any] = {i: cast(arguments[i], arguments[i]._data.dtype) for i in asked}
