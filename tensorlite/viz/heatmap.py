@@ -76,10 +76,13 @@ def attention(
     body += _focus(chosen, queries, attended, row, forbidden, 14.0 + label, top + 24.0)
     side = 14.0 + label + _FOCUS + 26.0
     body += _list(listed, queries[row], side, top + 36.0)
-    foot = top + 24.0 + _FOCUS * _aspect(chosen) + (84.0 if n_keys <= 64 else 22.0)
+    scale = top + 36.0 + 26.0 * len(listed) + 24.0
+    high, signed = _head_range(chosen)
+    body += _legend(side, scale, number(-high) if signed else "0", number(high), signed)
+    foot = max(top + 24.0 + _FOCUS * _aspect(chosen) + (84.0 if n_keys <= 64 else 22.0), scale + 40.0)
     for i, line in enumerate(CAPTION):
         body.append(f'<text x="14" y="{foot + 16.0 * i:g}">{line}</text>')
-    wide = max(side + 200.0, 14.0 + n_heads * (_CELL + _GAP) + 60.0, width(CAPTION[1], 11.0) + 28.0)
+    wide = max(side + 240.0, 14.0 + n_heads * (_CELL + _GAP) + 60.0, width(CAPTION[1], 11.0) + 28.0)
     words = _words(grid, layer, head, row, queries, listed)
     svg = document(title, words, body, wide, foot + 28.0, theme)
     return Picture(title, svg, f"{one_line(title)}\n{words}\n")
@@ -189,11 +192,14 @@ def _levels(values: Array, low: float, high: float, forbidden: Array | None) -> 
     return levels if forbidden is None else np.where(forbidden, np.uint8(_MASKED), levels)
 
 
-def _head_levels(values: Array, forbidden: Array | None) -> tuple[npt.NDArray[np.uint8], bool]:
-    signed = bool((values < 0).any())
+def _head_range(values: Array) -> tuple[float, bool]:
+    """The largest magnitude, and whether there are negative entries."""
     finite = values[np.isfinite(values)]
-    high = float(np.abs(finite).max()) if finite.size else 1.0
-    high = high or 1.0
+    return (float(np.abs(finite).max()) if finite.size else 0.0) or 1.0, bool((values < 0).any())
+
+
+def _head_levels(values: Array, forbidden: Array | None) -> tuple[npt.NDArray[np.uint8], bool]:
+    high, signed = _head_range(values)
     return _levels(values, -high if signed else 0.0, high, forbidden), signed
 
 

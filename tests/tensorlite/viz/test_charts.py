@@ -65,8 +65,8 @@ def test_attention_draws_each_head_and_lists_the_strongest_keys() -> None:
     weights = softmax(np.random.default_rng(0).normal(size=(2, 3, 5, 5)))
     picture = viz.attention(weights, list("abcde"), layer=1, head=2, row=3, top_k=2)
     ET.fromstring(picture.svg)
-    assert len(images(picture.svg)) == 2 * 3 + 1
-    pixels, _ = decode(images(picture.svg)[-1])
+    assert len(images(picture.svg)) == 2 * 3 + 1 + 1  # the heads, the large one, the colour scale
+    pixels, _ = decode(images(picture.svg)[-2])
     expected = weights[1, 2]
     assert pixels.shape == (5, 5)
     assert (pixels == np.rint(expected / expected.max() * 254)).all()
@@ -96,7 +96,7 @@ def test_512_tokens_stay_small() -> None:
 def test_masked_pairs_are_hatched_and_have_the_mask_colour() -> None:
     mask = np.triu(np.ones((4, 4), bool), 1)
     picture = viz.attention(softmax(np.where(mask, -1e9, 0.0)), mask=mask)
-    pixels, _ = decode(images(picture.svg)[-1])
+    pixels, _ = decode(images(picture.svg)[-2])
     assert ((pixels == 255) == mask).all()
     assert "url(#hatch)" in picture.svg
 
