@@ -64,7 +64,9 @@ def register_module_forward_pre_hook(hook: Callable[..., Any]) -> RemovableHandl
     return _GlobalHandle(hooks, add_hook(hooks, Hook(hook)).id)  # type: ignore[arg-type]
 
 
-def register_module_forward_hook(hook: Callable[..., Any], *, with_kwargs: bool = False, always_call: bool = False) -> RemovableHandle:
+def register_module_forward_hook(
+    hook: Callable[..., Any], *, with_kwargs: bool = False, always_call: bool = False
+) -> RemovableHandle:
     """Call `hook(module, args, output)` after the forward pass of every module."""
     hooks = _global_hooks().forward
     return _GlobalHandle(hooks, add_hook(hooks, Hook(hook, with_kwargs, always_call)).id)  # type: ignore[arg-type]
@@ -110,7 +112,9 @@ def _run_pre_hooks(
             new = hook.call(module, args, kwargs)
             if new is not None:
                 if not (isinstance(new, tuple) and len(new) == 2):
-                    raise RuntimeError(f"forward pre-hook must return None or a tuple of (new_args, new_kwargs), but got {new}.")
+                    raise RuntimeError(
+                        f"forward pre-hook must return None or a tuple of (new_args, new_kwargs), but got {new}."
+                    )
                 args, kwargs = new
         else:
             new = hook.call(module, args)
@@ -181,7 +185,9 @@ class _BackwardWatch:
             if new is not None:
                 new = new if isinstance(new, tuple) else (new,)
                 if len(new) != len(full):
-                    raise RuntimeError(f"Backward hook returned an invalid number of grad_input, got {len(new)}, but expected {len(full)}")
+                    raise RuntimeError(
+                        f"Backward hook returned an invalid number of grad_input, got {len(new)}, but expected {len(full)}"
+                    )
                 full = new
         self.grad_output = None
         return tuple(full[i] for i in self.input_positions)

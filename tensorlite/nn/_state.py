@@ -98,7 +98,9 @@ def load(module: Module, state_dict: Mapping[str, Any], strict: bool, assign: bo
             stacklevel=3,
         )
     if errors:
-        raise RuntimeError("Error(s) in loading state_dict for {}:\n\t{}".format(type(module).__name__, "\n\t".join(errors)))
+        raise RuntimeError(
+            "Error(s) in loading state_dict for {}:\n\t{}".format(type(module).__name__, "\n\t".join(errors))
+        )
     return incompatible
 
 
@@ -120,7 +122,9 @@ def _run_post_hooks(module: Module, incompatible: IncompatibleKeys) -> None:
             _run_post_hooks(child, incompatible)
     for hook in module._state_hooks.load_post.values() if module._state_hooks else ():
         if hook(module, incompatible) is not None:
-            raise RuntimeError("Hooks registered with ``register_load_state_dict_post_hook`` are not expected to return new values; change the keys in place")
+            raise RuntimeError(
+                "Hooks registered with ``register_load_state_dict_post_hook`` are not expected to return new values; change the keys in place"
+            )
 
 
 def load_own(
@@ -155,7 +159,9 @@ def _load_one(module: Module, name: str, target: Any, key: str, value: Any, assi
             return
         value = wrap(np.asarray(value))
     if is_lazy(value):
-        errors.append(f'While copying the parameter named "{key}", the checkpoint holds a parameter that was never given a shape')
+        errors.append(
+            f'While copying the parameter named "{key}", the checkpoint holds a parameter that was never given a shape'
+        )
         return
     if is_lazy(target):
         target.materialize(value.shape)

@@ -29,9 +29,17 @@ class _NormBase(Module):
         device: Any = None, dtype: Any = None, *, bias: bool = True,
     ) -> None:  # fmt: skip
         super().__init__()
-        self.num_features, self.eps, self.momentum, self.affine, self.track_running_stats = num_features, eps, momentum, affine, track_running_stats
+        self.num_features, self.eps, self.momentum, self.affine, self.track_running_stats = (
+            num_features,
+            eps,
+            momentum,
+            affine,
+            track_running_stats,
+        )
         for name, wanted in (("weight", affine), ("bias", affine and bias)):
-            self.register_parameter(name, Parameter(empty(num_features, dtype=dtype, device=device)) if wanted else None)
+            self.register_parameter(
+                name, Parameter(empty(num_features, dtype=dtype, device=device)) if wanted else None
+            )
         self.register_buffer("running_mean", zeros(num_features, dtype=dtype) if track_running_stats else None)
         self.register_buffer("running_var", ones(num_features, dtype=dtype) if track_running_stats else None)
         self.register_buffer("num_batches_tracked", tensor(0) if track_running_stats else None)
@@ -39,7 +47,12 @@ class _NormBase(Module):
 
     def reset_running_stats(self) -> None:
         """Mean zero, variance one, no batches seen."""
-        if self.track_running_stats and self.running_mean is not None and self.running_var is not None and self.num_batches_tracked is not None:
+        if (
+            self.track_running_stats
+            and self.running_mean is not None
+            and self.running_var is not None
+            and self.num_batches_tracked is not None
+        ):
             init.zeros_(self.running_mean)
             init.ones_(self.running_var)
             init.zeros_(self.num_batches_tracked)
@@ -82,7 +95,14 @@ class _BatchNorm(_NormBase):
         use_batch = self.training or (self.running_mean is None and self.running_var is None)
         update = not self.training or self.track_running_stats
         return F.batch_norm(
-            input, self.running_mean if update else None, self.running_var if update else None, self.weight, self.bias, use_batch, momentum, self.eps
+            input,
+            self.running_mean if update else None,
+            self.running_var if update else None,
+            self.weight,
+            self.bias,
+            use_batch,
+            momentum,
+            self.eps,
         )
 
 
@@ -117,12 +137,16 @@ class _InstanceNorm(_NormBase):
         self._check_input_dim(input)
         channel = input.ndim - max(self._dims) + 1
         if input.shape[channel] != self.num_features and self.affine:
-            raise ValueError(f"expected input's size at dim={channel} to match num_features ({self.num_features}), but got: {input.shape[channel]}.")
+            raise ValueError(
+                f"expected input's size at dim={channel} to match num_features ({self.num_features}), but got: {input.shape[channel]}."
+            )
         unbatched = input.ndim == min(self._dims)
         x = input.unsqueeze(0) if unbatched else input
         momentum = 0.0 if self.momentum is None else self.momentum
         use_input = self.training or not self.track_running_stats
-        out = F.instance_norm(x, self.running_mean, self.running_var, self.weight, self.bias, use_input, momentum, self.eps)
+        out = F.instance_norm(
+            x, self.running_mean, self.running_var, self.weight, self.bias, use_input, momentum, self.eps
+        )
         return out.squeeze(0) if unbatched else out  # type: ignore[no-any-return]
 
 

@@ -32,7 +32,12 @@ class _ConvNd(Module):
     ) -> None:  # fmt: skip
         super().__init__()
         n = self._n
-        self.in_channels, self.out_channels, self.groups, self.padding_mode = in_channels, out_channels, groups, padding_mode
+        self.in_channels, self.out_channels, self.groups, self.padding_mode = (
+            in_channels,
+            out_channels,
+            groups,
+            padding_mode,
+        )
         self.kernel_size, self.stride, self.dilation = ntuple(kernel_size, n), ntuple(stride, n), ntuple(dilation, n)
         self.padding = padding if isinstance(padding, str) else ntuple(padding, n)
         self.output_padding = ntuple(output_padding, n)
@@ -134,7 +139,18 @@ class _ConvTransposeNd(_ConvNd):
         bias: bool = True, dilation: Any = 1, padding_mode: str = "zeros", device: Any = None, dtype: Any = None,
     ) -> None:  # fmt: skip
         super().__init__(
-            in_channels, out_channels, kernel_size, stride, padding, dilation, groups, bias, padding_mode, device, dtype, output_padding
+            in_channels,
+            out_channels,
+            kernel_size,
+            stride,
+            padding,
+            dilation,
+            groups,
+            bias,
+            padding_mode,
+            device,
+            dtype,
+            output_padding,
         )
 
     def _convolve_transposed(self, function: Callable[..., Any], input: Tensor, output_size: Any) -> Any:
@@ -150,9 +166,16 @@ class _ConvTransposeNd(_ConvNd):
             raise ValueError(f"output_size must have {n} or {input.ndim} elements (got {len(output_size)})")
         extra = []
         for i, wanted in enumerate(output_size):
-            smallest = (input.shape[input.ndim - n + i] - 1) * self.stride[i] - 2 * self.padding[i] + self.dilation[i] * (self.kernel_size[i] - 1) + 1  # type: ignore[operator]
+            smallest = (
+                (input.shape[input.ndim - n + i] - 1) * self.stride[i]
+                - 2 * self.padding[i]
+                + self.dilation[i] * (self.kernel_size[i] - 1)
+                + 1
+            )  # type: ignore[operator]
             if not smallest <= wanted < smallest + self.stride[i]:
-                raise ValueError(f"requested an output size of {output_size}, but valid sizes in dim {i} range from {smallest} to {smallest + self.stride[i] - 1}")
+                raise ValueError(
+                    f"requested an output size of {output_size}, but valid sizes in dim {i} range from {smallest} to {smallest + self.stride[i] - 1}"
+                )
             extra.append(wanted - smallest)
         return tuple(extra)
 
@@ -211,11 +234,15 @@ class _LazyConv(LazyModuleMixin, _ConvNd):
         if not self.has_uninitialized_params():
             return
         if input.ndim not in (self._n + 1, self._n + 2):
-            raise RuntimeError(f"Expected {self._n + 1}D (unbatched) or {self._n + 2}D (batched) input to {type(self).__name__}, but got input of size: {input.shape}")
+            raise RuntimeError(
+                f"Expected {self._n + 1}D (unbatched) or {self._n + 2}D (batched) input to {type(self).__name__}, but got input of size: {input.shape}"
+            )
         self.in_channels = input.shape[-self._n - 1]
         if self.in_channels % self.groups:
             raise ValueError("in_channels must be divisible by groups")
-        first, second = (self.in_channels, self.out_channels) if self.transposed else (self.out_channels, self.in_channels)
+        first, second = (
+            (self.in_channels, self.out_channels) if self.transposed else (self.out_channels, self.in_channels)
+        )
         self.weight.materialize((first, second // self.groups, *self.kernel_size))  # type: ignore[attr-defined]
         if self.bias is not None:
             self.bias.materialize((self.out_channels,))  # type: ignore[attr-defined]
@@ -227,7 +254,9 @@ class _LazyConvTranspose(_LazyConv, _ConvTransposeNd):
         self, out_channels: int, kernel_size: Any, stride: Any = 1, padding: Any = 0, output_padding: Any = 0, groups: int = 1, bias: bool = True,
         dilation: Any = 1, padding_mode: str = "zeros", device: Any = None, dtype: Any = None,
     ) -> None:  # fmt: skip
-        LazyModuleMixin.__init__(self, 0, 0, kernel_size, stride, padding, output_padding, groups, False, dilation, padding_mode)
+        LazyModuleMixin.__init__(
+            self, 0, 0, kernel_size, stride, padding, output_padding, groups, False, dilation, padding_mode
+        )
         self._start(out_channels, bias, device, dtype)
 
 

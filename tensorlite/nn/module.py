@@ -39,7 +39,9 @@ class Module:
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         if args or kwargs:
             given = args[0] if args else next(iter(kwargs))
-            raise TypeError(f"{type(self).__name__}.__init__() got an unexpected argument: {given!r}; Module takes none")
+            raise TypeError(
+                f"{type(self).__name__}.__init__() got an unexpected argument: {given!r}; Module takes none"
+            )
         put = super().__setattr__
         put("training", True)
         put("_parameters", {})
@@ -74,17 +76,23 @@ class Module:
             self._modules[name] = value
         elif "_parameters" in own and name in own["_parameters"]:
             if value is not None:
-                raise TypeError(f"cannot assign '{_type_of(value)}' as parameter '{name}' (tensorlite.nn.Parameter or None expected)")
+                raise TypeError(
+                    f"cannot assign '{_type_of(value)}' as parameter '{name}' (tensorlite.nn.Parameter or None expected)"
+                )
             self._parameters[name] = None
         elif "_modules" in own and name in own["_modules"]:
             if value is not None:
-                raise TypeError(f"cannot assign '{_type_of(value)}' as child module '{name}' (tensorlite.nn.Module or None expected)")
+                raise TypeError(
+                    f"cannot assign '{_type_of(value)}' as child module '{name}' (tensorlite.nn.Module or None expected)"
+                )
             self._modules[name] = None
         elif isinstance(value, Buffer) or ("_buffers" in own and name in own["_buffers"]):
             if "_buffers" not in own:
                 raise AttributeError(_NOT_STARTED.format("buffer"))
             if value is not None and not isinstance(value, Tensor):
-                raise TypeError(f"cannot assign '{_type_of(value)}' as buffer '{name}' (tensorlite.Tensor, tensorlite.nn.Buffer or None expected)")
+                raise TypeError(
+                    f"cannot assign '{_type_of(value)}' as buffer '{name}' (tensorlite.Tensor, tensorlite.nn.Buffer or None expected)"
+                )
             if name not in self._buffers:
                 self._forget(name, self._buffers)
                 self.register_buffer(name, value, persistent=value.persistent)
@@ -154,7 +162,9 @@ class Module:
             raise AttributeError(_NOT_STARTED.format("parameter"))
         self._check_name("parameter", name, self._parameters)
         if param is not None and not isinstance(param, Parameter):
-            raise TypeError(f"cannot assign '{_type_of(param)}' object to parameter '{name}' (tensorlite.nn.Parameter or None required)")
+            raise TypeError(
+                f"cannot assign '{_type_of(param)}' object to parameter '{name}' (tensorlite.nn.Parameter or None required)"
+            )
         if param is not None and param._node is not None:
             raise ValueError(
                 f"Cannot assign non-leaf Tensor to parameter '{name}'. Model parameters must be created explicitly. To express '{name}' as a "
@@ -168,7 +178,9 @@ class Module:
             raise AttributeError(_NOT_STARTED.format("buffer"))
         self._check_name("buffer", name, self._buffers)
         if tensor is not None and not isinstance(tensor, Tensor):
-            raise TypeError(f"cannot assign '{_type_of(tensor)}' object to buffer '{name}' (tensorlite Tensor or None required)")
+            raise TypeError(
+                f"cannot assign '{_type_of(tensor)}' object to buffer '{name}' (tensorlite Tensor or None required)"
+            )
         self._buffers[name] = tensor
         if persistent:
             self._non_persistent_buffers_set.discard(name)
@@ -238,7 +250,9 @@ class Module:
 
     # -- walking ------------------------------------------------------------------------------------------------------
 
-    def named_modules(self, memo: set[Module] | None = None, prefix: str = "", remove_duplicate: bool = True) -> Iterator[tuple[str, Module]]:
+    def named_modules(
+        self, memo: set[Module] | None = None, prefix: str = "", remove_duplicate: bool = True
+    ) -> Iterator[tuple[str, Module]]:
         """This module and all below it with their dotted names, each module once."""
         seen = set() if memo is None else memo
         stack = [(prefix, self)]
@@ -269,10 +283,16 @@ class Module:
         return (m for _, m in self.named_children())
 
     def _named_members(
-        self, get_members_fn: Callable[[Module], Any], prefix: str = "", recurse: bool = True, remove_duplicate: bool = True
+        self,
+        get_members_fn: Callable[[Module], Any],
+        prefix: str = "",
+        recurse: bool = True,
+        remove_duplicate: bool = True,
     ) -> Iterator[tuple[str, Any]]:
         seen: set[int] = set()
-        for path, module in self.named_modules(prefix=prefix, remove_duplicate=remove_duplicate) if recurse else ((prefix, self),):
+        for path, module in (
+            self.named_modules(prefix=prefix, remove_duplicate=remove_duplicate) if recurse else ((prefix, self),)
+        ):
             for name, value in list(module.__dict__.items()) if recurse else ():
                 if type(value) in (list, tuple, dict) and value and name[0] != "_":
                     module._warn_of_plain_container(name, value, self)
@@ -283,7 +303,9 @@ class Module:
                     seen.add(id(tensor))
                 yield (f"{path}.{name}" if path else name), tensor
 
-    def named_parameters(self, prefix: str = "", recurse: bool = True, remove_duplicate: bool = True) -> Iterator[tuple[str, Parameter]]:
+    def named_parameters(
+        self, prefix: str = "", recurse: bool = True, remove_duplicate: bool = True
+    ) -> Iterator[tuple[str, Parameter]]:
         """All parameters with their dotted names, each once, in order of registration."""
         return self._named_members(lambda m: m._parameters.items(), prefix, recurse, remove_duplicate)
 
@@ -291,7 +313,9 @@ class Module:
         """All parameters, each once, in order of registration."""
         return (p for _, p in self.named_parameters(recurse=recurse))
 
-    def named_buffers(self, prefix: str = "", recurse: bool = True, remove_duplicate: bool = True) -> Iterator[tuple[str, Tensor]]:
+    def named_buffers(
+        self, prefix: str = "", recurse: bool = True, remove_duplicate: bool = True
+    ) -> Iterator[tuple[str, Tensor]]:
         """All buffers with their dotted names, each once."""
         return self._named_members(lambda m: m._buffers.items(), prefix, recurse, remove_duplicate)
 
@@ -367,8 +391,12 @@ class Module:
         if target is None:
             return self
         if isinstance(target, dtype_type) and not (target.is_floating_point or target.is_complex):
-            raise TypeError(f"nn.Module.to only accepts floating point or complex dtypes, but got desired dtype={target}")
-        return self._apply(lambda t: t.to(target) if is_lazy(t) or t.dtype.is_floating_point or t.dtype.is_complex else t)
+            raise TypeError(
+                f"nn.Module.to only accepts floating point or complex dtypes, but got desired dtype={target}"
+            )
+        return self._apply(
+            lambda t: t.to(target) if is_lazy(t) or t.dtype.is_floating_point or t.dtype.is_complex else t
+        )
 
     def type(self, dst_type: Any) -> Self:
         """Convert all parameters and buffers to `dst_type`, integers too."""
@@ -407,7 +435,9 @@ class Module:
         assert self._hooks is not None
         return self._hooks
 
-    def register_forward_pre_hook(self, hook: Callable[..., Any], *, prepend: bool = False, with_kwargs: bool = False) -> RemovableHandle:
+    def register_forward_pre_hook(
+        self, hook: Callable[..., Any], *, prepend: bool = False, with_kwargs: bool = False
+    ) -> RemovableHandle:
         """Call `hook(module, args)` before `forward`; what it returns, unless None, replaces the arguments."""
         return add_hook(self._own_hooks().forward_pre, Hook(hook, with_kwargs), prepend)
 
@@ -447,7 +477,9 @@ class Module:
         """Call `hook(module, state_dict, prefix, local_metadata, strict, missing_keys, unexpected_keys, error_msgs)` before loading."""
         return _add(self._own_state_hooks().load_pre, hook)
 
-    def _register_load_state_dict_pre_hook(self, hook: Callable[..., Any], with_module: bool = False) -> RemovableHandle:
+    def _register_load_state_dict_pre_hook(
+        self, hook: Callable[..., Any], with_module: bool = False
+    ) -> RemovableHandle:
         return self.register_load_state_dict_pre_hook(hook if with_module else lambda module, *rest: hook(*rest))
 
     def register_load_state_dict_post_hook(self, hook: Callable[..., Any]) -> RemovableHandle:
@@ -476,7 +508,9 @@ class Module:
         if type(self).get_extra_state is not Module.get_extra_state:
             destination[prefix + _state.EXTRA] = self.get_extra_state()
 
-    def load_state_dict(self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False) -> _state.IncompatibleKeys:
+    def load_state_dict(
+        self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False
+    ) -> _state.IncompatibleKeys:
         """Copy the values of a state_dict into the module. Values may be tensors or anything that NumPy can read as an array.
 
         Raises RuntimeError with all missing and unexpected keys and all size mismatches; `strict=False` allows the first two and returns them.

@@ -55,12 +55,22 @@ def _layer(base: type[_Pad], kind: str, n: int, mode: str, doc: str) -> Any:
 ConstantPad1d, ConstantPad2d, ConstantPad3d = (
     _layer(_ConstantPad, "ConstantPad", n, "constant", f"Pads the last {n} dims with a value.") for n in (1, 2, 3)
 )
-ZeroPad1d, ZeroPad2d, ZeroPad3d = (_layer(_ZeroPad, "ZeroPad", n, "constant", f"Pads the last {n} dims with zeros.") for n in (1, 2, 3))
+ZeroPad1d, ZeroPad2d, ZeroPad3d = (
+    _layer(_ZeroPad, "ZeroPad", n, "constant", f"Pads the last {n} dims with zeros.") for n in (1, 2, 3)
+)
 ReflectionPad1d, ReflectionPad2d, ReflectionPad3d = (
-    _layer(_Pad, "ReflectionPad", n, "reflect", f"Pads the last {n} dims by reflection at the border, without repeating it.") for n in (1, 2, 3)
+    _layer(
+        _Pad,
+        "ReflectionPad",
+        n,
+        "reflect",
+        f"Pads the last {n} dims by reflection at the border, without repeating it.",
+    )
+    for n in (1, 2, 3)
 )
 ReplicationPad1d, ReplicationPad2d, ReplicationPad3d = (
-    _layer(_Pad, "ReplicationPad", n, "replicate", f"Pads the last {n} dims by repeating the border.") for n in (1, 2, 3)
+    _layer(_Pad, "ReplicationPad", n, "replicate", f"Pads the last {n} dims by repeating the border.")
+    for n in (1, 2, 3)
 )
 CircularPad1d, CircularPad2d, CircularPad3d = (
     _layer(_Pad, "CircularPad", n, "circular", f"Pads the last {n} dims from their other end.") for n in (1, 2, 3)

@@ -97,7 +97,9 @@ class UninitializedBuffer(_Uninitialized, Buffer):
 
     _becomes = Buffer
 
-    def __new__(cls, requires_grad: bool = False, device: Any = None, dtype: Any = None, persistent: bool = True) -> UninitializedBuffer:
+    def __new__(
+        cls, requires_grad: bool = False, device: Any = None, dtype: Any = None, persistent: bool = True
+    ) -> UninitializedBuffer:
         kind = get_default_dtype().dtype if dtype is None else to_numpy_dtype(dtype)
         return super().__new__(cls, empty(0, dtype=kind), persistent=persistent)  # type: ignore[return-value]
 

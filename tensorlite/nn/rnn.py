@@ -16,7 +16,9 @@ State = tuple[Tensor, ...]
 _GATES = {"RNN_TANH": 1, "RNN_RELU": 1, "LSTM": 4, "GRU": 3}
 
 
-def _step(mode: str, from_input: Tensor, state: State, w_hh: Tensor, b_hh: Tensor | None, w_hr: Tensor | None = None) -> State:
+def _step(
+    mode: str, from_input: Tensor, state: State, w_hh: Tensor, b_hh: Tensor | None, w_hr: Tensor | None = None
+) -> State:
     """One time step: what comes from the input, (B, gates·H), and the state before, to the state after."""
     h = state[0]
     from_state = F.linear(h, w_hh, b_hh)
@@ -44,11 +46,24 @@ class RNNBase(Module):
     ) -> None:  # fmt: skip
         super().__init__()
         _check_options(mode, hidden_size, num_layers, dropout, proj_size)
-        self.mode, self.input_size, self.hidden_size, self.num_layers, self.bias = mode, input_size, hidden_size, num_layers, bias
-        self.batch_first, self.dropout, self.bidirectional, self.proj_size = batch_first, float(dropout), bidirectional, proj_size
+        self.mode, self.input_size, self.hidden_size, self.num_layers, self.bias = (
+            mode,
+            input_size,
+            hidden_size,
+            num_layers,
+            bias,
+        )
+        self.batch_first, self.dropout, self.bidirectional, self.proj_size = (
+            batch_first,
+            float(dropout),
+            bidirectional,
+            proj_size,
+        )
         directions, rows = 2 if bidirectional else 1, _GATES[mode] * hidden_size
         out = proj_size or hidden_size
-        self._suffixes = [f"_l{layer}{'_reverse' if d else ''}" for layer in range(num_layers) for d in range(directions)]
+        self._suffixes = [
+            f"_l{layer}{'_reverse' if d else ''}" for layer in range(num_layers) for d in range(directions)
+        ]
         for i, suffix in enumerate(self._suffixes):
             width = input_size if i < directions else out * directions
             shapes = {"weight_ih": (rows, width), "weight_hh": (rows, out)}
@@ -72,7 +87,10 @@ class RNNBase(Module):
     @property
     def all_weights(self) -> list[list[Parameter]]:
         """The parameters of each layer and direction."""
-        return [[p for n, p in self._parameters.items() if p is not None and n.partition("_l")[2] == s[2:]] for s in self._suffixes]
+        return [
+            [p for n, p in self._parameters.items() if p is not None and n.partition("_l")[2] == s[2:]]
+            for s in self._suffixes
+        ]
 
     def forward(self, input: Tensor, hx: Any = None) -> Any:
         if not isinstance(input, Tensor):
@@ -83,7 +101,9 @@ class RNNBase(Module):
         if input.ndim not in (2, 3):
             raise ValueError(f"{type(self).__name__}: Expected input to be 2D or 3D, got {input.ndim}D instead")
         if input.shape[-1] != self.input_size:
-            raise RuntimeError(f"input.size(-1) must be equal to input_size. Expected {self.input_size}, got {input.shape[-1]}")
+            raise RuntimeError(
+                f"input.size(-1) must be equal to input_size. Expected {self.input_size}, got {input.shape[-1]}"
+            )
         batched = input.ndim == 3
         x = (input.transpose(0, 1) if self.batch_first else input) if batched else input.unsqueeze(1)  # type: ignore[attr-defined]
         out, states = self._layers(x, self._initial(x, hx, batched))
@@ -104,7 +124,9 @@ class RNNBase(Module):
         for s, size, name in zip(states, sizes, ("hx", "cx"), strict=False):
             if s.ndim != (3 if batched else 2):
                 kind = "batched 3-D" if batched else "unbatched 2-D"
-                raise RuntimeError(f"For {kind} input, {name} should also be {3 if batched else 2}-D but got {s.ndim}-D tensor")
+                raise RuntimeError(
+                    f"For {kind} input, {name} should also be {3 if batched else 2}-D but got {s.ndim}-D tensor"
+                )
             expected = (n, batch, size) if batched else (n, size)
             if tuple(s.shape) != expected:
                 part = "hidden" if not self.mode == "LSTM" else "hidden[0]" if name == "hx" else "hidden[1]"
@@ -145,8 +167,17 @@ class RNNBase(Module):
 
     def extra_repr(self) -> str:
         text = f"{self.input_size}, {self.hidden_size}"
-        options = (("proj_size", 0), ("num_layers", 1), ("bias", True), ("batch_first", False), ("dropout", 0.0), ("bidirectional", False))
-        return text + "".join(f", {name}={getattr(self, name)}" for name, default in options if getattr(self, name) != default)
+        options = (
+            ("proj_size", 0),
+            ("num_layers", 1),
+            ("bias", True),
+            ("batch_first", False),
+            ("dropout", 0.0),
+            ("bidirectional", False),
+        )
+        return text + "".join(
+            f", {name}={getattr(self, name)}" for name, default in options if getattr(self, name) != default
+        )
 
 
 def _check_options(mode: str, hidden_size: int, num_layers: int, dropout: float, proj_size: int) -> None:
@@ -184,7 +215,17 @@ class RNN(RNNBase):
         if nonlinearity not in ("tanh", "relu"):
             raise ValueError(f"Unknown nonlinearity '{nonlinearity}'. Select from 'tanh' or 'relu'.")
         super().__init__(
-            f"RNN_{nonlinearity.upper()}", input_size, hidden_size, num_layers, bias, batch_first, dropout, bidirectional, 0, device, dtype
+            f"RNN_{nonlinearity.upper()}",
+            input_size,
+            hidden_size,
+            num_layers,
+            bias,
+            batch_first,
+            dropout,
+            bidirectional,
+            0,
+            device,
+            dtype,
         )
         self.nonlinearity = nonlinearity
 
@@ -197,7 +238,17 @@ class LSTM(RNNBase):
         bidirectional: bool = False, proj_size: int = 0, device: Any = None, dtype: Any = None,
     ) -> None:  # fmt: skip
         super().__init__(
-            "LSTM", input_size, hidden_size, num_layers, bias, batch_first, dropout, bidirectional, proj_size, device, dtype
+            "LSTM",
+            input_size,
+            hidden_size,
+            num_layers,
+            bias,
+            batch_first,
+            dropout,
+            bidirectional,
+            proj_size,
+            device,
+            dtype,
         )
 
 
@@ -208,7 +259,9 @@ class GRU(RNNBase):
         self, input_size: int, hidden_size: int, num_layers: int = 1, bias: bool = True, batch_first: bool = False, dropout: float = 0.0,
         bidirectional: bool = False, device: Any = None, dtype: Any = None,
     ) -> None:  # fmt: skip
-        super().__init__("GRU", input_size, hidden_size, num_layers, bias, batch_first, dropout, bidirectional, 0, device, dtype)
+        super().__init__(
+            "GRU", input_size, hidden_size, num_layers, bias, batch_first, dropout, bidirectional, 0, device, dtype
+        )
 
 
 class RNNCellBase(Module):
@@ -218,7 +271,9 @@ class RNNCellBase(Module):
     bias_ih: Parameter | None
     bias_hh: Parameter | None
 
-    def __init__(self, input_size: int, hidden_size: int, bias: bool, num_chunks: int, device: Any = None, dtype: Any = None) -> None:
+    def __init__(
+        self, input_size: int, hidden_size: int, bias: bool, num_chunks: int, device: Any = None, dtype: Any = None
+    ) -> None:
         super().__init__()
         self.input_size, self.hidden_size, self.bias = input_size, hidden_size, bias
         rows = num_chunks * hidden_size
@@ -241,12 +296,17 @@ class RNNCellBase(Module):
         if input.shape[-1] != self.input_size:
             raise RuntimeError(f"input has inconsistent input_size: got {input.shape[-1]} expected {self.input_size}")
         if state is None:
-            state = tuple(creation.zeros(*input.shape[:-1], self.hidden_size, dtype=input.dtype) for _ in range(2 if mode == "LSTM" else 1))
+            state = tuple(
+                creation.zeros(*input.shape[:-1], self.hidden_size, dtype=input.dtype)
+                for _ in range(2 if mode == "LSTM" else 1)
+            )
         for s in state:
             if s.ndim not in (1, 2):
                 raise ValueError(f"{name}: Expected hidden to be 1D or 2D, got {s.ndim}D instead")
             if s.shape[-1] != self.hidden_size:
-                raise RuntimeError(f"hidden has inconsistent hidden_size: got {s.shape[-1]}, expected {self.hidden_size}")
+                raise RuntimeError(
+                    f"hidden has inconsistent hidden_size: got {s.shape[-1]}, expected {self.hidden_size}"
+                )
         return _step(mode, F.linear(input, self.weight_ih, self.bias_ih), state, self.weight_hh, self.bias_hh)
 
     def extra_repr(self) -> str:
@@ -259,7 +319,13 @@ class RNNCell(RNNCellBase):
     """One step of RNN: (B, I) and (B, H) to (B, H)."""
 
     def __init__(
-        self, input_size: int, hidden_size: int, bias: bool = True, nonlinearity: str = "tanh", device: Any = None, dtype: Any = None
+        self,
+        input_size: int,
+        hidden_size: int,
+        bias: bool = True,
+        nonlinearity: str = "tanh",
+        device: Any = None,
+        dtype: Any = None,
     ) -> None:
         super().__init__(input_size, hidden_size, bias, 1, device, dtype)
         self.nonlinearity = nonlinearity
@@ -273,7 +339,9 @@ class RNNCell(RNNCellBase):
 class LSTMCell(RNNCellBase):
     """One step of LSTM: (B, I) and ((B, H), (B, H)) to (h, c)."""
 
-    def __init__(self, input_size: int, hidden_size: int, bias: bool = True, device: Any = None, dtype: Any = None) -> None:
+    def __init__(
+        self, input_size: int, hidden_size: int, bias: bool = True, device: Any = None, dtype: Any = None
+    ) -> None:
         super().__init__(input_size, hidden_size, bias, 4, device, dtype)
 
     def forward(self, input: Tensor, hx: tuple[Tensor, Tensor] | None = None) -> State:
@@ -283,7 +351,9 @@ class LSTMCell(RNNCellBase):
 class GRUCell(RNNCellBase):
     """One step of GRU: (B, I) and (B, H) to (B, H)."""
 
-    def __init__(self, input_size: int, hidden_size: int, bias: bool = True, device: Any = None, dtype: Any = None) -> None:
+    def __init__(
+        self, input_size: int, hidden_size: int, bias: bool = True, device: Any = None, dtype: Any = None
+    ) -> None:
         super().__init__(input_size, hidden_size, bias, 3, device, dtype)
 
     def forward(self, input: Tensor, hx: Tensor | None = None) -> Tensor:

@@ -18,7 +18,10 @@ class _WithMomentum(LRScheduler):
         if "momentum" not in defaults and "betas" not in defaults:
             raise ValueError("optimizer must support momentum or beta1 with `cycle_momentum` option enabled")
         self.use_beta1 = "betas" in defaults
-        self._base_momentums, self._max_momentums = per_group("base_momentum", self.optimizer, base), per_group("max_momentum", self.optimizer, largest)
+        self._base_momentums, self._max_momentums = (
+            per_group("base_momentum", self.optimizer, base),
+            per_group("max_momentum", self.optimizer, largest),
+        )
         if last_epoch == -1:
             for b, m, group in zip(self._base_momentums, self._max_momentums, self.optimizer.param_groups, strict=True):
                 self._set_momentum(group, m)
@@ -75,7 +78,9 @@ class CyclicLR(_WithMomentum):
         height = x / self.step_ratio if x <= self.step_ratio else (x - 1) / (self.step_ratio - 1)
         scale = self.scale_fn(cycle if self.scale_mode == "cycle" else self.last_epoch)
         if self.cycle_momentum:
-            for low, high, group in zip(self.base_momentums, self.max_momentums, self.optimizer.param_groups, strict=True):
+            for low, high, group in zip(
+                self.base_momentums, self.max_momentums, self.optimizer.param_groups, strict=True
+            ):
                 self._set_momentum(group, high - (high - low) * height * scale)
         return [low + (high - low) * height * scale for low, high in zip(self.base_lrs, self.max_lrs, strict=True)]
 
@@ -84,7 +89,9 @@ class CyclicLR(_WithMomentum):
         state = super().state_dict()
         custom = state.pop("_scale_fn_custom")
         own = getattr(custom, "__dict__", None)
-        state["_scale_fn_custom"] = dict(own) if custom is not None and own and not hasattr(custom, "__code__") else None
+        state["_scale_fn_custom"] = (
+            dict(own) if custom is not None and own and not hasattr(custom, "__code__") else None
+        )
         return state
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
@@ -148,18 +155,33 @@ class OneCycleLR(_WithMomentum):
         part = (step - start) / (end - start)
         if self.cycle_momentum:
             for group in self.optimizer.param_groups:
-                self._set_momentum(group, self._anneal(group[phase["start_momentum"]], group[phase["end_momentum"]], part))
-        return [self._anneal(group[phase["start_lr"]], group[phase["end_lr"]], part) for group in self.optimizer.param_groups]
+                self._set_momentum(
+                    group, self._anneal(group[phase["start_momentum"]], group[phase["end_momentum"]], part)
+                )
+        return [
+            self._anneal(group[phase["start_lr"]], group[phase["end_lr"]], part)
+            for group in self.optimizer.param_groups
+        ]
 
 
 def _phase(end: float, start_lr: str, end_lr: str, start_momentum: str, end_momentum: str) -> dict[str, Any]:
-    return {"end_step": end, "start_lr": start_lr, "end_lr": end_lr, "start_momentum": start_momentum, "end_momentum": end_momentum}
+    return {
+        "end_step": end,
+        "start_lr": start_lr,
+        "end_lr": end_lr,
+        "start_momentum": start_momentum,
+        "end_momentum": end_momentum,
+    }
 
 
 def _total_steps(total_steps: Any, epochs: Any, steps_per_epoch: Any) -> int:
     if total_steps is None and (epochs is None or steps_per_epoch is None):
         raise ValueError("You must define either total_steps OR (epochs AND steps_per_epoch)")
-    given = {"total_steps": total_steps} if total_steps is not None else {"epochs": epochs, "steps_per_epoch": steps_per_epoch}
+    given = (
+        {"total_steps": total_steps}
+        if total_steps is not None
+        else {"epochs": epochs, "steps_per_epoch": steps_per_epoch}
+    )
     for name, value in given.items():
         if not isinstance(value, int) or value <= 0:
             raise ValueError(f"Expected positive integer {name}, but got {value}")
@@ -169,7 +191,9 @@ def _total_steps(total_steps: Any, epochs: Any, steps_per_epoch: Any) -> int:
 class CosineAnnealingWarmRestarts(LRScheduler):
     """Cosine down to `eta_min` within `T_0` steps, again and again, each time `T_mult` times as long (Loshchilov and Hutter 2017)."""
 
-    def __init__(self, optimizer: Optimizer, T_0: int, T_mult: int = 1, eta_min: float = 0.0, last_epoch: int = -1) -> None:  # noqa: N803
+    def __init__(
+        self, optimizer: Optimizer, T_0: int, T_mult: int = 1, eta_min: float = 0.0, last_epoch: int = -1
+    ) -> None:
         if not isinstance(T_0, int) or T_0 <= 0:
             raise ValueError(f"Expected positive integer T_0, but got {T_0}")
         if not isinstance(T_mult, int) or T_mult < 1:

@@ -31,7 +31,9 @@ def per_group(name: str, optimizer: Optimizer, value: Any) -> Rates:
     n = len(optimizer.param_groups)
     if isinstance(value, list | tuple):
         if len(value) != n:
-            raise ValueError(f"{name} must have the same length as optimizer.param_groups. {name} has {len(value)} values, param_groups has {n}.")
+            raise ValueError(
+                f"{name} must have the same length as optimizer.param_groups. {name} has {len(value)} values, param_groups has {n}."
+            )
         return list(value)
     return [value] * n
 
@@ -170,7 +172,9 @@ class ReduceLROnPlateau(LRScheduler):
         groups = self.optimizer.param_groups
         if len(groups) != len(self.min_lrs):
             if self.default_min_lr is None:
-                raise RuntimeError(f"the optimizer has {len(groups)} param groups but min_lr was given for {len(self.min_lrs)}; extend `min_lrs`")
+                raise RuntimeError(
+                    f"the optimizer has {len(groups)} param groups but min_lr was given for {len(self.min_lrs)}; extend `min_lrs`"
+                )
             self.min_lrs = [self.default_min_lr] * len(groups)
         for group, smallest in zip(groups, self.min_lrs, strict=True):
             old = float(group["lr"])
@@ -185,5 +189,9 @@ class ReduceLROnPlateau(LRScheduler):
 
     def _is_better(self, value: float) -> bool:
         if self.threshold_mode == "rel":
-            return value < self.best * (1 - self.threshold) if self.mode == "min" else value > self.best * (1 + self.threshold)
+            return (
+                value < self.best * (1 - self.threshold)
+                if self.mode == "min"
+                else value > self.best * (1 + self.threshold)
+            )
         return value < self.best - self.threshold if self.mode == "min" else value > self.best + self.threshold

@@ -124,7 +124,12 @@ class NAdam(Optimizer):
         ))  # fmt: skip
 
     def init_state(self, param: Array, group: Group) -> State:
-        return {"step": new_step(), "mu_product": scalar(1.0), "exp_avg": np.zeros_like(param), "exp_avg_sq": np.zeros_like(param)}
+        return {
+            "step": new_step(),
+            "mu_product": scalar(1.0),
+            "exp_avg": np.zeros_like(param),
+            "exp_avg_sq": np.zeros_like(param),
+        }
 
     def update(self, param: Array, grad: Array, state: State, group: Group) -> None:
         (beta1, beta2), lr, step = group["betas"], number(group["lr"]), float(state["step"])

@@ -60,7 +60,13 @@ class Adagrad(Optimizer):
         self, params: Any, lr: Any = 1e-2, lr_decay: float = 0, weight_decay: float = 0, initial_accumulator_value: float = 0, eps: float = 1e-10,
         foreach: bool | None = None, *, maximize: bool = False, differentiable: bool = False, fused: bool | None = None,
     ) -> None:  # fmt: skip
-        self._check(lr=lr, lr_decay=lr_decay, weight_decay=weight_decay, initial_accumulator_value=initial_accumulator_value, eps=eps)
+        self._check(
+            lr=lr,
+            lr_decay=lr_decay,
+            weight_decay=weight_decay,
+            initial_accumulator_value=initial_accumulator_value,
+            eps=eps,
+        )
         refuse_both(foreach, fused, differentiable)
         super().__init__(params, dict(
             lr=lr, lr_decay=lr_decay, eps=eps, weight_decay=weight_decay, initial_accumulator_value=initial_accumulator_value,
@@ -77,7 +83,12 @@ class Adagrad(Optimizer):
         grad = decayed(param, grad, group)
         total = state["sum"]
         total += grad * grad
-        param -= number(group["lr"]) / (1 + (float(state["step"]) - 1) * group["lr_decay"]) * grad / (np.sqrt(total) + group["eps"])
+        param -= (
+            number(group["lr"])
+            / (1 + (float(state["step"]) - 1) * group["lr_decay"])
+            * grad
+            / (np.sqrt(total) + group["eps"])
+        )
 
 
 class Adadelta(Optimizer):
@@ -196,7 +207,9 @@ class Lion(Optimizer):
         *, maximize: bool = False, foreach: bool | None = None, fused: bool | None = None,
     ) -> None:  # fmt: skip
         self._check(lr=lr, betas=betas, weight_decay=weight_decay)
-        super().__init__(params, dict(lr=lr, betas=betas, weight_decay=weight_decay, maximize=maximize, foreach=foreach, fused=fused))
+        super().__init__(
+            params, dict(lr=lr, betas=betas, weight_decay=weight_decay, maximize=maximize, foreach=foreach, fused=fused)
+        )
 
     def init_state(self, param: Array, group: Group) -> State:
         return {"exp_avg": np.zeros_like(param)}

@@ -39,7 +39,9 @@ class LBFGS(Optimizer):
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """Up to `max_iter` iterations. Returns the loss before the first. Raises TypeError without a closure."""
         if closure is None:
-            raise TypeError("LBFGS.step() needs a closure that zeroes the gradients, computes the loss, calls backward and returns the loss")
+            raise TypeError(
+                "LBFGS.step() needs a closure that zeroes the gradients, computes the loss, calls backward and returns the loss"
+            )
         group = self.param_groups[0]
         self._params = group["params"]
         lr, tolerance, change = number(group["lr"]), group["tolerance_grad"], group["tolerance_change"]
@@ -71,7 +73,9 @@ class LBFGS(Optimizer):
             if group["line_search_fn"] is not None:
                 start = [p._data.copy() for p in self._params]
                 evaluate = self._along(closure, start, d)
-                loss, grad, t, used = strong_wolfe(evaluate, t, d, loss, grad, slope, max_ls=group["max_eval"] - evaluations)
+                loss, grad, t, used = strong_wolfe(
+                    evaluate, t, d, loss, grad, slope, max_ls=group["max_eval"] - evaluations
+                )
                 memory.t = t
                 self._move(t, d)
             else:
@@ -95,7 +99,10 @@ class LBFGS(Optimizer):
             return closure()
 
     def _flat_grad(self) -> Array:
-        parts = [np.zeros(p._data.size, p._data.dtype) if p._grad is None else p._grad._data.reshape(-1) for p in self._params]
+        parts = [
+            np.zeros(p._data.size, p._data.dtype) if p._grad is None else p._grad._data.reshape(-1)
+            for p in self._params
+        ]
         return np.concatenate([_reals(a) for a in parts])
 
     def _move(self, t: float, d: Array) -> None:
@@ -179,7 +186,9 @@ class _Memory:
             state["al"] = self.al
 
 
-def _cubic_minimum(x1: float, f1: float, g1: float, x2: float, f2: float, g2: float, bounds: tuple[float, float] | None = None) -> float:
+def _cubic_minimum(
+    x1: float, f1: float, g1: float, x2: float, f2: float, g2: float, bounds: tuple[float, float] | None = None
+) -> float:
     """The minimum of the cubic through two points with their slopes, kept within bounds."""
     low, high = bounds if bounds is not None else (min(x1, x2), max(x1, x2))
     d1 = g1 + g2 - 3 * (f1 - f2) / (x1 - x2)

@@ -52,7 +52,10 @@ class MultiplicativeLR(LambdaLR):
     def get_lr(self) -> Rates:
         if self._is_initial:
             return self._unchanged()
-        return [group["lr"] * f(self.last_epoch) for f, group in zip(self.lr_lambdas, self.optimizer.param_groups, strict=True)]
+        return [
+            group["lr"] * f(self.last_epoch)
+            for f, group in zip(self.lr_lambdas, self.optimizer.param_groups, strict=True)
+        ]
 
 
 def _lambdas(optimizer: Optimizer, given: Any) -> list[Lambda]:
@@ -82,7 +85,9 @@ class StepLR(LRScheduler):
 class MultiStepLR(LRScheduler):
     """Times `gamma` at each of the milestones."""
 
-    def __init__(self, optimizer: Optimizer, milestones: Iterable[int], gamma: float = 0.1, last_epoch: int = -1) -> None:
+    def __init__(
+        self, optimizer: Optimizer, milestones: Iterable[int], gamma: float = 0.1, last_epoch: int = -1
+    ) -> None:
         self.milestones, self.gamma = Counter(milestones), gamma
         super().__init__(optimizer, last_epoch)
 
@@ -98,7 +103,9 @@ class MultiStepLR(LRScheduler):
 class ConstantLR(LRScheduler):
     """Times `factor` for the first `total_iters` steps."""
 
-    def __init__(self, optimizer: Optimizer, factor: float = 1.0 / 3, total_iters: int = 5, last_epoch: int = -1) -> None:
+    def __init__(
+        self, optimizer: Optimizer, factor: float = 1.0 / 3, total_iters: int = 5, last_epoch: int = -1
+    ) -> None:
         if not 0 <= factor <= 1:
             raise ValueError("Constant multiplicative factor expected to be between 0 and 1.")
         self.factor, self.total_iters = factor, total_iters
@@ -117,7 +124,12 @@ class LinearLR(LRScheduler):
     """From `start_factor` to `end_factor` times the rate, in equal steps over `total_iters`."""
 
     def __init__(
-        self, optimizer: Optimizer, start_factor: float = 1.0 / 3, end_factor: float = 1.0, total_iters: int = 5, last_epoch: int = -1
+        self,
+        optimizer: Optimizer,
+        start_factor: float = 1.0 / 3,
+        end_factor: float = 1.0,
+        total_iters: int = 5,
+        last_epoch: int = -1,
     ) -> None:
         if not 0 < start_factor <= 1:
             raise ValueError("Starting multiplicative factor expected to be greater than 0 and less or equal to 1.")
@@ -167,13 +179,15 @@ class PolynomialLR(LRScheduler):
         return self._scaled((left / before) ** self.power)
 
     def _get_closed_form_lr(self) -> Rates:
-        return [lr * (1.0 - min(self.total_iters, self.last_epoch) / self.total_iters) ** self.power for lr in self.base_lrs]
+        return [
+            lr * (1.0 - min(self.total_iters, self.last_epoch) / self.total_iters) ** self.power for lr in self.base_lrs
+        ]
 
 
 class CosineAnnealingLR(LRScheduler):
     """Down to `eta_min` along half a cosine of `T_max` steps, then up again (Loshchilov and Hutter 2017, without restarts)."""
 
-    def __init__(self, optimizer: Optimizer, T_max: int, eta_min: float = 0.0, last_epoch: int = -1) -> None:  # noqa: N803
+    def __init__(self, optimizer: Optimizer, T_max: int, eta_min: float = 0.0, last_epoch: int = -1) -> None:
         self.T_max, self.eta_min = T_max, eta_min
         super().__init__(optimizer, last_epoch)
 
@@ -185,7 +199,10 @@ class CosineAnnealingLR(LRScheduler):
             return self._get_closed_form_lr()
         if (t - 1 - self.T_max) % (2 * self.T_max) == 0:  # at the bottom the ratio below would be 0/0
             rise = (1 - math.cos(math.pi / self.T_max)) / 2
-            return [group["lr"] + (lr - low) * rise for lr, group in zip(self.base_lrs, self.optimizer.param_groups, strict=True)]
+            return [
+                group["lr"] + (lr - low) * rise
+                for lr, group in zip(self.base_lrs, self.optimizer.param_groups, strict=True)
+            ]
         ratio = (1 + math.cos(math.pi * t / self.T_max)) / (1 + math.cos(math.pi * (t - 1) / self.T_max))
         return [ratio * (group["lr"] - low) + low for group in self.optimizer.param_groups]
 
@@ -201,9 +218,18 @@ class NoamLR(LRScheduler):
     and set the optimizer's rate to the factor.
     """
 
-    def __init__(self, optimizer: Optimizer, d_model: int, warmup_steps: int = 4000, factor: float | None = None, last_epoch: int = -1) -> None:
+    def __init__(
+        self,
+        optimizer: Optimizer,
+        d_model: int,
+        warmup_steps: int = 4000,
+        factor: float | None = None,
+        last_epoch: int = -1,
+    ) -> None:
         if d_model <= 0 or warmup_steps <= 0:
-            raise ValueError(f"NoamLR needs positive d_model and warmup_steps, got d_model={d_model}, warmup_steps={warmup_steps}")
+            raise ValueError(
+                f"NoamLR needs positive d_model and warmup_steps, got d_model={d_model}, warmup_steps={warmup_steps}"
+            )
         self.d_model, self.warmup_steps, self.factor = d_model, warmup_steps, factor
         super().__init__(optimizer, last_epoch)
 
@@ -228,7 +254,9 @@ class _Combined(LRScheduler):
             if not hasattr(part, "optimizer"):
                 raise TypeError(f"{name} at index {i} should have `optimizer` as its attribute.")
             if isinstance(part, ReduceLROnPlateau):
-                raise ValueError(f"{name} does not support `ReduceLROnPlateau`, whose `step` needs a metric, but got one at index {i}.")
+                raise ValueError(
+                    f"{name} does not support `ReduceLROnPlateau`, whose `step` needs a metric, but got one at index {i}."
+                )
             if part.optimizer is not optimizer:
                 raise ValueError(
                     f"{name} expects all schedulers to belong to the same optimizer, but got scheduler {type(part).__name__} at index {i} has "
@@ -252,7 +280,9 @@ class _Combined(LRScheduler):
 class SequentialLR(_Combined):
     """One schedule after another; at each milestone the next one takes over and starts at its step 0."""
 
-    def __init__(self, optimizer: Optimizer, schedulers: Sequence[LRScheduler], milestones: list[int], last_epoch: int = -1) -> None:
+    def __init__(
+        self, optimizer: Optimizer, schedulers: Sequence[LRScheduler], milestones: list[int], last_epoch: int = -1
+    ) -> None:
         self._check_parts(optimizer, schedulers)
         if len(milestones) != len(schedulers) - 1:
             raise ValueError(
@@ -303,5 +333,3 @@ class ChainedScheduler(_Combined):
         for part in self._schedulers:
             part.step()
         self._last_lr = rates(self.optimizer)
-
-

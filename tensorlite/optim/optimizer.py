@@ -40,7 +40,9 @@ def _with_hooks(step: Callable[..., Any]) -> Callable[..., Any]:
             changed = hook(self, args, kwargs)
             if changed is not None:
                 if not (isinstance(changed, tuple) and len(changed) == 2):
-                    raise RuntimeError(f"a step pre-hook must return None or a tuple of (new_args, new_kwargs), but got {changed}.")
+                    raise RuntimeError(
+                        f"a step pre-hook must return None or a tuple of (new_args, new_kwargs), but got {changed}."
+                    )
                 args, kwargs = changed
         self._in_step = True
         try:
@@ -72,7 +74,9 @@ class Optimizer:
 
     def __init__(self, params: Iterable[Any], defaults: Group) -> None:
         if isinstance(params, Tensor):
-            raise TypeError(f"params argument given to the optimizer should be an iterable of Tensors or dicts, but got {type(params).__name__}")
+            raise TypeError(
+                f"params argument given to the optimizer should be an iterable of Tensors or dicts, but got {type(params).__name__}"
+            )
         self.defaults = defaults
         self.state: defaultdict[Any, Any] = defaultdict(dict)
         self.param_groups: list[Group] = []
@@ -128,7 +132,9 @@ class Optimizer:
                 loss = closure()
         for group in self.param_groups:
             if group.get("differentiable"):
-                raise RuntimeError(f"{type(self).__name__}(differentiable=True) is not supported: updates are not recorded; write the update with tensor ops instead")
+                raise RuntimeError(
+                    f"{type(self).__name__}(differentiable=True) is not supported: updates are not recorded; write the update with tensor ops instead"
+                )
             for p in group["params"]:
                 if p._grad is not None:
                     self._update_one(p, group)
@@ -145,13 +151,19 @@ class Optimizer:
         kept = self.state[p] if p in self.state else {}
         if not kept:
             kept = self.make_state(p, group)
-        state = {k: _as_real(t._data) if t._data.dtype.kind == "c" else t._data for k, t in kept.items() if isinstance(t, Tensor)}
+        state = {
+            k: _as_real(t._data) if t._data.dtype.kind == "c" else t._data
+            for k, t in kept.items()
+            if isinstance(t, Tensor)
+        }
         known = len(state)
         if "step" in state:
             state["step"] += 1
         self.update(param, -grad if group.get("maximize") else grad, state, group)
         if len(state) != known:
-            new = {k: wrap(_as_complex(v, kind) if is_complex and v.ndim else v) for k, v in state.items() if k not in kept}
+            new = {
+                k: wrap(_as_complex(v, kind) if is_complex and v.ndim else v) for k, v in state.items() if k not in kept
+            }
             self.state[p].update(new)
         bump(p)
 
@@ -189,7 +201,10 @@ class Optimizer:
             param_group.setdefault(name, default)
         params = param_group["params"]
         if len(params) != len(set(params)):
-            warnings.warn("optimizer contains a parameter group with duplicate parameters; each is updated as often as it appears", stacklevel=3)
+            warnings.warn(
+                "optimizer contains a parameter group with duplicate parameters; each is updated as often as it appears",
+                stacklevel=3,
+            )
         taken = {p for group in self.param_groups for p in group["params"]}
         if self.param_groups and ("param_names" in param_group) != ("param_names" in self.param_groups[0]):
             raise ValueError("all optimizer param groups should be with/without names")
@@ -224,7 +239,8 @@ class Optimizer:
             for p in group["params"]:
                 numbers.setdefault(p, len(numbers))
         groups = [
-            {**{k: v for k, v in group.items() if k != "params"}, "params": [numbers[p] for p in group["params"]]} for group in self.param_groups
+            {**{k: v for k, v in group.items() if k != "params"}, "params": [numbers[p] for p in group["params"]]}
+            for group in self.param_groups
         ]
         saved: dict[str, Any] = {"state": {numbers.get(p, p): s for p, s in self.state.items()}, "param_groups": groups}
         for hook in self._state_dict_post_hooks.values():

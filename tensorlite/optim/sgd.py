@@ -76,7 +76,13 @@ class ASGD(Optimizer):
         return {"step": new_step(), "eta": scalar(number(group["lr"])), "mu": scalar(1.0), "ax": np.zeros_like(param)}
 
     def update(self, param: Array, grad: Array, state: State, group: Group) -> None:
-        lr, lambd, eta, mu, ax = number(group["lr"]), group["lambd"], float(state["eta"]), float(state["mu"]), state["ax"]
+        lr, lambd, eta, mu, ax = (
+            number(group["lr"]),
+            group["lambd"],
+            float(state["eta"]),
+            float(state["mu"]),
+            state["ax"],
+        )
         if group["weight_decay"] != 0:
             grad = grad + group["weight_decay"] * param
         param *= 1 - lambd * eta

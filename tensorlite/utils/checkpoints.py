@@ -43,11 +43,15 @@ def save(obj: Any, f: str | os.PathLike[str], *args: Any, **kwargs: Any) -> None
     raise CheckpointError(f"save() writes to a path, got {type(f).__name__}")
 
 
-def load(f: str | os.PathLike[str], map_location: Any = None, *, weights_only: bool = True, mmap: bool = False, **kwargs: Any) -> Any:
+def load(
+    f: str | os.PathLike[str], map_location: Any = None, *, weights_only: bool = True, mmap: bool = False, **kwargs: Any
+) -> Any:
     """The value that `save` wrote; for any other safetensors file, its tensors by name. Raises CheckpointError or SafetensorError."""
     with open(f, "rb") as file:
         first = file.read(10)
-    if first[:2] == b"PK" or first[:1] == b"\x80":
+    if (first[:2] == b"PK" or first[:1] == b"\x80") and first[
+        8:9
+    ] != b"{":  # the length of a header may begin with the same bytes
         raise CheckpointError(
             f"{os.fspath(f)}: a pickled checkpoint, which could run code when read; convert it where it was made: safetensors.torch.save_file(state_dict, path)"
         )
@@ -60,7 +64,9 @@ def load(f: str | os.PathLike[str], map_location: Any = None, *, weights_only: b
     except SafetensorError:
         raise
     except (KeyError, ValueError, TypeError, IndexError, AttributeError, RecursionError) as error:
-        raise CheckpointError(f"{os.fspath(f)}: the description of the stored value is damaged ({type(error).__name__}: {error})") from None
+        raise CheckpointError(
+            f"{os.fspath(f)}: the description of the stored value is damaged ({type(error).__name__}: {error})"
+        ) from None
 
 
 class _Packer:
@@ -75,7 +81,11 @@ class _Packer:
         if isinstance(value, _PLAIN) and type(value) in _PLAIN:
             return value
         if isinstance(value, Tensor):
-            return {"!": "parameter" if isinstance(value, Parameter) else "tensor", "v": self._store(value, value._data, path), "g": value._rg}
+            return {
+                "!": "parameter" if isinstance(value, Parameter) else "tensor",
+                "v": self._store(value, value._data, path),
+                "g": value._rg,
+            }
         if isinstance(value, np.ndarray):
             return {"!": "array", "v": self._store(value, value, path)}
         pack = _PACKERS.get(type(value))
@@ -108,7 +118,10 @@ class _Packer:
     def mapping(self, value: Mapping[Any, Any], path: str) -> Any:
         if all(type(k) is str for k in value) and "!" not in value:
             return {k: self.pack(v, f"{path}.{k}" if path else k) for k, v in value.items()}
-        pairs = [[self.pack(k, f"{path}.key{i}"), self.pack(v, f"{path}.{k}" if path else str(k))] for i, (k, v) in enumerate(value.items())]
+        pairs = [
+            [self.pack(k, f"{path}.key{i}"), self.pack(v, f"{path}.{k}" if path else str(k))]
+            for i, (k, v) in enumerate(value.items())
+        ]
         return {"!": "dict", "v": pairs}
 
 
@@ -177,7 +190,9 @@ class _Unpacker:
             return from_numpy_dtype(np.dtype(v))
         makers = {"tuple": tuple, "set": set, "size": Size, "counter": Counter}
         if kind not in makers:
-            raise CheckpointError(f"{self.reader.filename}: unknown kind of value '{kind}': written by a newer version?")
+            raise CheckpointError(
+                f"{self.reader.filename}: unknown kind of value '{kind}': written by a newer version?"
+            )
         return makers[kind](self.unpack(v))
 
     def _stored(self, kind: str, where: Any, requires_grad: bool) -> Any:

@@ -29,7 +29,11 @@ _NAMES = {np.dtype(t): name for name, t in _NUMPY.items() if name != "BF16"}
 # The order in which the reference implementation lays dtypes out: widest alignment first.
 _ORDER = ("U64", "I64", "F64", "C64", "F32", "U32", "I32", "BF16", "F16", "U16", "I16", "I8", "U8", "BOOL")
 _RANK = {name: rank for rank, name in enumerate(_ORDER)}
-_WIDEN = {"U16": np.int32, "U32": np.int64, "U64": np.int64}  # what tensors hold in place of types that torch lacks arithmetic for
+_WIDEN = {
+    "U16": np.int32,
+    "U32": np.int64,
+    "U64": np.int64,
+}  # what tensors hold in place of types that torch lacks arithmetic for
 
 
 class SafetensorError(ValueError):
@@ -39,7 +43,9 @@ class SafetensorError(ValueError):
 # -- writing ----------------------------------------------------------------------------------------------------------
 
 
-def save_file(tensors: Mapping[str, Any], filename: str | os.PathLike[str], metadata: Mapping[str, str] | None = None) -> None:
+def save_file(
+    tensors: Mapping[str, Any], filename: str | os.PathLike[str], metadata: Mapping[str, str] | None = None
+) -> None:
     """Write tensors (or ndarrays) by name. The file appears complete or not at all. Raises SafetensorError for what cannot be stored."""
     header, arrays = _layout(tensors, metadata)
 
@@ -92,7 +98,9 @@ def _as_array(name: str, value: Any) -> Any:
     array = np.ascontiguousarray(value).reshape(value.shape)
     array = array.astype(array.dtype.newbyteorder("<"), copy=False)
     if np.dtype(array.dtype.newbyteorder("=")) not in _NAMES:
-        raise SafetensorError(f"'{name}': safetensors has no type for {array.dtype}; store real and imaginary parts (or another dtype) instead")
+        raise SafetensorError(
+            f"'{name}': safetensors has no type for {array.dtype}; store real and imaginary parts (or another dtype) instead"
+        )
     return array
 
 
@@ -138,7 +146,7 @@ def _sync_folder(folder: str) -> None:
 # -- reading ----------------------------------------------------------------------------------------------------------
 
 
-class safe_open:  # noqa: N801 (the safetensors package spells it so)
+class safe_open:
     """An open file whose tensors are read one by one, from memory-mapped pages: `with safe_open(path) as f: f.get_tensor(name)`."""
 
     def __init__(self, filename: str | os.PathLike[str], framework: str = "np", device: str = "cpu") -> None:
@@ -149,7 +157,9 @@ class safe_open:  # noqa: N801 (the safetensors package spells it so)
             n = _header_length(start, size, self.filename)
             self._entries, self._metadata = _parse(file.read(n), size - 8 - n, self.filename)
         self._start = 8 + n
-        self._bytes: Any = np.memmap(self.filename, np.uint8, "r") if size > self._start else np.zeros(self._start, np.uint8)
+        self._bytes: Any = (
+            np.memmap(self.filename, np.uint8, "r") if size > self._start else np.zeros(self._start, np.uint8)
+        )
 
     def keys(self) -> list[str]:
         """The names of the tensors."""
@@ -220,9 +230,13 @@ def _header_length(start: bytes, size: int, name: str) -> int:
         raise SafetensorError(f"{name}: not a safetensors file: {size} bytes, expected at least 8 (was it cut off?)")
     n = int.from_bytes(start, "little")
     if n > MAX_HEADER_BYTES:
-        raise SafetensorError(f"{name}: not a safetensors file: its header would have {n} bytes, the limit is {MAX_HEADER_BYTES}")
+        raise SafetensorError(
+            f"{name}: not a safetensors file: its header would have {n} bytes, the limit is {MAX_HEADER_BYTES}"
+        )
     if 8 + n > size:
-        raise SafetensorError(f"{name}: header of {n} bytes in a file of {size} bytes: it was cut off, or it is not a safetensors file")
+        raise SafetensorError(
+            f"{name}: header of {n} bytes in a file of {size} bytes: it was cut off, or it is not a safetensors file"
+        )
     return n
 
 
@@ -245,7 +259,9 @@ def _parse(text: bytes, body: int, name: str) -> tuple[dict[str, Any], dict[str,
     except (UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
         raise fail(f"not JSON ({error})") from None
     metadata = header.pop("__metadata__", None)
-    if metadata is not None and (not isinstance(metadata, dict) or any(not isinstance(v, str) for v in metadata.values())):
+    if metadata is not None and (
+        not isinstance(metadata, dict) or any(not isinstance(v, str) for v in metadata.values())
+    ):
         raise fail("__metadata__ must map strings to strings")
     for tensor, entry in header.items():
         problem = _problem(entry)
@@ -255,7 +271,9 @@ def _parse(text: bytes, body: int, name: str) -> tuple[dict[str, Any], dict[str,
     end = 0
     for tensor, entry in ordered.items():
         if entry["data_offsets"][0] != end:
-            raise fail(f"tensor '{tensor}' begins at byte {entry['data_offsets'][0]}, expected {end}: tensors overlap or leave a gap")
+            raise fail(
+                f"tensor '{tensor}' begins at byte {entry['data_offsets'][0]}, expected {end}: tensors overlap or leave a gap"
+            )
         end = entry["data_offsets"][1]
     if end != body:
         raise SafetensorError(f"{name}: the tensors need {end} bytes, the file has {body}: it was cut off or added to")
@@ -273,7 +291,12 @@ def _problem(entry: Any) -> str | None:
     shape, offsets = entry["shape"], entry["data_offsets"]
     if not isinstance(shape, list) or not all(is_count(s) for s in shape):
         return f"shape {shape!r} is not a list of sizes"
-    if not isinstance(offsets, list) or len(offsets) != 2 or not all(is_count(o) for o in offsets) or offsets[0] > offsets[1]:
+    if (
+        not isinstance(offsets, list)
+        or len(offsets) != 2
+        or not all(is_count(o) for o in offsets)
+        or offsets[0] > offsets[1]
+    ):
         return f"data_offsets {offsets!r} are not [begin, end]"
     needed = math.prod(shape) * np.dtype(_NUMPY[entry["dtype"]]).itemsize
     if offsets[1] - offsets[0] != needed:

@@ -15,7 +15,9 @@ from ...tensor import Tensor
 Tensors = Tensor | Iterable[Tensor]
 
 
-def get_total_norm(tensors: Tensors, norm_type: float = 2.0, error_if_nonfinite: bool = False, foreach: bool | None = None) -> Tensor:
+def get_total_norm(
+    tensors: Tensors, norm_type: float = 2.0, error_if_nonfinite: bool = False, foreach: bool | None = None
+) -> Tensor:
     """The norm of all elements of all tensors as one vector, as a 0-d tensor of their dtype."""
     items = [tensors] if isinstance(tensors, Tensor) else list(tensors)
     p = float(norm_type)
@@ -47,7 +49,9 @@ def _norm(a: Any, p: float) -> float:
     return float((x**p).sum() ** (1 / p))
 
 
-def clip_grads_with_norm_(parameters: Tensors, max_norm: float, total_norm: Tensor, foreach: bool | None = None) -> None:
+def clip_grads_with_norm_(
+    parameters: Tensors, max_norm: float, total_norm: Tensor, foreach: bool | None = None
+) -> None:
     """Scale the gradients by `max_norm / (total_norm + 1e-6)` where that is below 1."""
     scale = min(1.0, float(max_norm) / (float(total_norm) + 1e-6))
     if scale == 1.0:
@@ -58,7 +62,11 @@ def clip_grads_with_norm_(parameters: Tensors, max_norm: float, total_norm: Tens
 
 
 def clip_grad_norm_(
-    parameters: Tensors, max_norm: float, norm_type: float = 2.0, error_if_nonfinite: bool = False, foreach: bool | None = None
+    parameters: Tensors,
+    max_norm: float,
+    norm_type: float = 2.0,
+    error_if_nonfinite: bool = False,
+    foreach: bool | None = None,
 ) -> Tensor:
     """Scale the gradients so that their common norm is at most `max_norm`. Returns the norm before."""
     items = [parameters] if isinstance(parameters, Tensor) else list(parameters)

@@ -22,7 +22,9 @@ def vector_to_parameters(vec: Tensor, parameters: Iterable[Tensor]) -> None:
     items = list(parameters)
     needed = sum(p._data.size for p in items)
     if vec._data.size != needed:
-        raise ValueError(f"expected a vector of {needed} elements, one for each of the parameters', got {vec._data.size}")
+        raise ValueError(
+            f"expected a vector of {needed} elements, one for each of the parameters', got {vec._data.size}"
+        )
     start = 0
     for p in items:
         n = p._data.size

@@ -8,7 +8,9 @@ from typing import Any, NoReturn
 from ...tensor import Tensor
 
 
-def pad_sequence(sequences: Any, batch_first: bool = False, padding_value: float = 0.0, padding_side: str = "right") -> Tensor:
+def pad_sequence(
+    sequences: Any, batch_first: bool = False, padding_value: float = 0.0, padding_side: str = "right"
+) -> Tensor:
     """Tensors of shapes (L_i, *) as one of shape (max L, B, *), or (B, max L, *) with `batch_first`; differentiable."""
     from ... import stack  # type: ignore[attr-defined]
     from ..functional import pad
@@ -40,7 +42,9 @@ def _refuse(name: str) -> NoReturn:
     )
 
 
-def pack_padded_sequence(input: Tensor, lengths: Any, batch_first: bool = False, enforce_sorted: bool = True) -> NoReturn:
+def pack_padded_sequence(
+    input: Tensor, lengths: Any, batch_first: bool = False, enforce_sorted: bool = True
+) -> NoReturn:
     """Raises NotImplementedError: packed sequences are not supported."""
     _refuse("pack_padded_sequence")
 
@@ -50,6 +54,8 @@ def pack_sequence(sequences: Sequence[Tensor], enforce_sorted: bool = True) -> N
     _refuse("pack_sequence")
 
 
-def pad_packed_sequence(sequence: Any, batch_first: bool = False, padding_value: float = 0.0, total_length: int | None = None) -> NoReturn:
+def pad_packed_sequence(
+    sequence: Any, batch_first: bool = False, padding_value: float = 0.0, total_length: int | None = None
+) -> NoReturn:
     """Raises NotImplementedError: packed sequences are not supported."""
     _refuse("pad_packed_sequence")

@@ -39,7 +39,9 @@ class _WeightNorm:
 def _take_weight(module: Module, name: str) -> Parameter:
     weight = module._parameters.get(name)
     if weight is None:
-        raise ValueError(f"{type(module).__name__} has no parameter '{name}' to normalise; it has {list(module._parameters)}")
+        raise ValueError(
+            f"{type(module).__name__} has no parameter '{name}' to normalise; it has {list(module._parameters)}"
+        )
     del module._parameters[name]
     return weight
 
@@ -85,7 +87,9 @@ def _restore(module: M, name: str, key: int, value: Tensor) -> M:
 class _SpectralNorm:
     def __init__(self, name: str, n_power_iterations: int, dim: int, eps: float) -> None:
         if n_power_iterations <= 0:
-            raise ValueError(f"Expected n_power_iterations to be positive, but got n_power_iterations={n_power_iterations}")
+            raise ValueError(
+                f"Expected n_power_iterations to be positive, but got n_power_iterations={n_power_iterations}"
+            )
         self.name, self.n, self.dim, self.eps = name, n_power_iterations, dim, eps
 
     def matrix(self, weight: Any) -> Any:
@@ -109,7 +113,9 @@ class _SpectralNorm:
         object.__setattr__(module, self.name, self.compute(module, iterate=module.training))
 
 
-def spectral_norm(module: M, name: str = "weight", n_power_iterations: int = 1, eps: float = 1e-12, dim: int | None = None) -> M:
+def spectral_norm(
+    module: M, name: str = "weight", n_power_iterations: int = 1, eps: float = 1e-12, dim: int | None = None
+) -> M:
     """The weight divided by its largest singular value, which power iteration tracks (Miyato et al. 2018)."""
     if dim is None:
         dim = 1 if getattr(module, "transposed", False) else 0

@@ -34,10 +34,14 @@ def default_collate(batch: Sequence[Any]) -> Any:
         return {key: default_collate([example[key] for example in batch]) for key in first}
     if isinstance(first, Sequence):
         if any(len(example) != len(first) for example in batch):
-            raise RuntimeError("each element in list of batch should be of equal size; give the DataLoader a collate_fn that pads")
+            raise RuntimeError(
+                "each element in list of batch should be of equal size; give the DataLoader a collate_fn that pads"
+            )
         parts = [default_collate(part) for part in zip(*batch, strict=True)]
         return type(first)(*parts) if hasattr(first, "_fields") else parts
-    raise TypeError(f"default_collate: batch must contain tensors, numpy arrays, numbers, dicts or lists; found {type(first)}")
+    raise TypeError(
+        f"default_collate: batch must contain tensors, numpy arrays, numbers, dicts or lists; found {type(first)}"
+    )
 
 
 def _stack(arrays: list[Any]) -> Any:

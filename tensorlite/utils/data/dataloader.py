@@ -35,20 +35,30 @@ class DataLoader:
     ) -> None:  # fmt: skip
         _check(num_workers, timeout, prefetch_factor, persistent_workers)
         self.dataset, self.num_workers, self.timeout = dataset, num_workers, timeout
-        self.worker_init_fn, self.multiprocessing_context, self.generator = worker_init_fn, multiprocessing_context, generator
+        self.worker_init_fn, self.multiprocessing_context, self.generator = (
+            worker_init_fn,
+            multiprocessing_context,
+            generator,
+        )
         self.prefetch_factor = 2 if prefetch_factor is None and num_workers > 0 else prefetch_factor
         self.persistent_workers, self.pin_memory = persistent_workers, pin_memory
         self.is_stream = isinstance(dataset, IterableDataset)
         if self.is_stream:
             if shuffle:
-                raise ValueError(f"DataLoader with IterableDataset: expected unspecified shuffle option, but got shuffle={shuffle}")
+                raise ValueError(
+                    f"DataLoader with IterableDataset: expected unspecified shuffle option, but got shuffle={shuffle}"
+                )
             if sampler is not None or batch_sampler is not None:
-                raise ValueError("DataLoader with IterableDataset: expected unspecified sampler and batch_sampler options")
+                raise ValueError(
+                    "DataLoader with IterableDataset: expected unspecified sampler and batch_sampler options"
+                )
         if sampler is not None and shuffle:
             raise ValueError("sampler option is mutually exclusive with shuffle")
         if batch_sampler is not None:
             if batch_size != 1 or shuffle or sampler is not None or drop_last:
-                raise ValueError("batch_sampler option is mutually exclusive with batch_size, shuffle, sampler, and drop_last")
+                raise ValueError(
+                    "batch_sampler option is mutually exclusive with batch_size, shuffle, sampler, and drop_last"
+                )
             batch_size = None
         elif batch_size is None and drop_last:
             raise ValueError("batch_size=None option disables auto-batching and is mutually exclusive with drop_last")
@@ -56,7 +66,12 @@ class DataLoader:
             sampler = RandomSampler(dataset, generator=generator) if shuffle else SequentialSampler(dataset)
         if batch_size is not None and batch_sampler is None and not self.is_stream:
             batch_sampler = BatchSampler(sampler, batch_size, drop_last)
-        self.batch_size, self.drop_last, self.sampler, self.batch_sampler = batch_size, drop_last, sampler, batch_sampler
+        self.batch_size, self.drop_last, self.sampler, self.batch_sampler = (
+            batch_size,
+            drop_last,
+            sampler,
+            batch_sampler,
+        )
         self._batched = batch_sampler is not None or (self.is_stream and batch_size is not None)
         self.collate_fn = collate_fn or (default_collate if self._batched else default_convert)
         self._epoch: _Epoch | None = None
@@ -90,13 +105,15 @@ class DataLoader:
         if self._resume is not None:
             return dict(self._resume)
         if epoch is None or epoch.finished:
-            return {"batches": 0, "random": self._random_state()}
-        return {"batches": epoch.delivered, "random": epoch.random_state}
+            return {"batches": 0, "random": self._random_state(), "begun": False}
+        return {"batches": epoch.delivered, "random": epoch.random_state, "begun": True}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Continue from a saved position with the next `iter(loader)`. Raises ValueError for what is not one."""
         if not {"batches", "random"} <= set(state_dict):
-            raise ValueError(f"expected the state of a DataLoader with 'batches' and 'random', got {sorted(state_dict)}")
+            raise ValueError(
+                f"expected the state of a DataLoader with 'batches' and 'random', got {sorted(state_dict)}"
+            )
         self._resume = dict(state_dict)
         self._epoch = None
 
@@ -122,7 +139,9 @@ class DataLoader:
 
     def _fetcher(self) -> Callable[[Any], Callable[[Any], Any]]:
         make = _stream_fetch if self.is_stream else _index_fetch
-        return partial(make, self.collate_fn, self.batch_size if self.is_stream else None, self.drop_last, self._batched)
+        return partial(
+            make, self.collate_fn, self.batch_size if self.is_stream else None, self.drop_last, self._batched
+        )
 
     def _workers(self, seed: int) -> _Workers:
         if self._pool is not None:
@@ -140,7 +159,9 @@ def _check(num_workers: int, timeout: float, prefetch_factor: int | None, persis
     if timeout < 0:
         raise ValueError("timeout option should be non-negative")
     if num_workers == 0 and prefetch_factor is not None:
-        raise ValueError("prefetch_factor option could only be specified in multiprocessing. let num_workers > 0 to enable multiprocessing.")
+        raise ValueError(
+            "prefetch_factor option could only be specified in multiprocessing. let num_workers > 0 to enable multiprocessing."
+        )
     if prefetch_factor is not None and prefetch_factor < 1:
         raise ValueError("prefetch_factor option should be positive")
     if persistent_workers and num_workers == 0:
@@ -158,7 +179,9 @@ def _index_fetch(collate: Callable[[Any], Any], _: Any, __: bool, batched: bool,
     return fetch
 
 
-def _stream_fetch(collate: Callable[[Any], Any], size: int | None, drop_last: bool, batched: bool, dataset: Any) -> Callable[[Any], Any]:
+def _stream_fetch(
+    collate: Callable[[Any], Any], size: int | None, drop_last: bool, batched: bool, dataset: Any
+) -> Callable[[Any], Any]:
     stream = iter(dataset)
 
     def fetch(_: Any) -> Any:
@@ -193,7 +216,9 @@ class _Epoch(Iterator[Any]):
         self.finished = False
         self._tasks: Iterator[Any] = itertools.repeat(None) if loader.is_stream else _started(iter(loader._order))
         self._loader = loader
-        if skip:  # the epoch was begun before: its draws from the default generator are already in that one's past
+        if resume is not None and resume.get(
+            "begun"
+        ):  # the epoch was begun before: its draws from the default generator are already in that one's past
             default_generator.set_state(before)
         self._batches = self._in_workers(skip) if loader.num_workers else self._here(skip)
 
@@ -264,7 +289,16 @@ class _Workers:
         self.processes = [
             context.Process(
                 target=work,
-                args=(i, n, seed + i, loader._fetcher(), loader.dataset, loader.worker_init_fn, self.requests[i], self.results),
+                args=(
+                    i,
+                    n,
+                    seed + i,
+                    loader._fetcher(),
+                    loader.dataset,
+                    loader.worker_init_fn,
+                    self.requests[i],
+                    self.results,
+                ),
                 daemon=True,
             )
             for i in range(n)
@@ -329,7 +363,9 @@ class _Workers:
                 dead = [p.pid for p in self.processes if not p.is_alive()]
                 if dead:
                     self.close()
-                    raise RuntimeError(f"DataLoader worker (pid(s) {', '.join(map(str, dead))}) exited unexpectedly") from None
+                    raise RuntimeError(
+                        f"DataLoader worker (pid(s) {', '.join(map(str, dead))}) exited unexpectedly"
+                    ) from None
                 if self.timeout and waited >= self.timeout:
                     self.close()
                     raise RuntimeError(f"DataLoader timed out after {self.timeout} seconds") from None

@@ -38,7 +38,9 @@ class TensorDataset(Dataset[tuple[Any, ...]]):
 
     def __init__(self, *tensors: Any) -> None:
         if any(t.shape[0] != tensors[0].shape[0] for t in tensors):
-            raise ValueError(f"Size mismatch between tensors: first sizes are {[t.shape[0] for t in tensors]}, expected one and the same")
+            raise ValueError(
+                f"Size mismatch between tensors: first sizes are {[t.shape[0] for t in tensors]}, expected one and the same"
+            )
         self.tensors = tensors
 
     def __getitem__(self, index: Any) -> tuple[Any, ...]:
@@ -53,7 +55,9 @@ class StackDataset(Dataset[Any]):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         if bool(args) == bool(kwargs):
-            raise ValueError("StackDataset takes datasets either as positional or as keyword arguments, and at least one")
+            raise ValueError(
+                "StackDataset takes datasets either as positional or as keyword arguments, and at least one"
+            )
         self.datasets: Any = args or kwargs
         lengths = {len(d) for d in (args or kwargs.values())}
         if len(lengths) > 1:
@@ -132,9 +136,9 @@ def random_split(dataset: Any, lengths: Sequence[int | float], generator: Genera
     else:
         sizes = [int(x) for x in lengths]
     if sum(sizes) != n:
-        raise ValueError(f"Sum of input lengths does not equal the length of the input dataset! got {sum(sizes)}, expected {n}")
+        raise ValueError(
+            f"Sum of input lengths does not equal the length of the input dataset! got {sum(sizes)}, expected {n}"
+        )
     order = source(generator).permutation(n).tolist()
     ends = list(itertools.accumulate(sizes))
     return [Subset(dataset, order[end - size : end]) for size, end in zip(sizes, ends, strict=True)]
-
-

@@ -47,13 +47,22 @@ class RandomSampler(Sampler[int]):
     """A random order, new in every epoch; with `replacement`, independent draws."""
 
     def __init__(
-        self, data_source: Sized, replacement: bool = False, num_samples: int | None = None, generator: Generator | None = None
+        self,
+        data_source: Sized,
+        replacement: bool = False,
+        num_samples: int | None = None,
+        generator: Generator | None = None,
     ) -> None:
         if not isinstance(replacement, bool):
             raise TypeError(f"replacement should be a boolean value, but got replacement={replacement}")
         if num_samples is not None and (not isinstance(num_samples, int) or num_samples <= 0):
             raise ValueError(f"num_samples should be a positive integer value, but got num_samples={num_samples}")
-        self.data_source, self.replacement, self._num_samples, self.generator = data_source, replacement, num_samples, generator
+        self.data_source, self.replacement, self._num_samples, self.generator = (
+            data_source,
+            replacement,
+            num_samples,
+            generator,
+        )
 
     @property
     def num_samples(self) -> int:
@@ -90,17 +99,28 @@ class SubsetRandomSampler(Sampler[int]):
 class WeightedRandomSampler(Sampler[int]):
     """`num_samples` indices drawn with probabilities proportional to `weights`."""
 
-    def __init__(self, weights: Any, num_samples: int, replacement: bool = True, generator: Generator | None = None) -> None:
+    def __init__(
+        self, weights: Any, num_samples: int, replacement: bool = True, generator: Generator | None = None
+    ) -> None:
         if not isinstance(num_samples, int) or isinstance(num_samples, bool) or num_samples <= 0:
             raise ValueError(f"num_samples should be a positive integer value, but got num_samples={num_samples}")
         if not isinstance(replacement, bool):
             raise ValueError(f"replacement should be a boolean value, but got replacement={replacement}")
         self.weights = np.asarray(getattr(weights, "_data", weights), np.float64)
-        if self.weights.ndim != 1 or not np.all(np.isfinite(self.weights)) or np.any(self.weights < 0) or self.weights.sum() <= 0:
-            raise ValueError(f"weights should be a 1d sequence of finite, non-negative numbers with a positive sum, got shape {self.weights.shape}")
+        if (
+            self.weights.ndim != 1
+            or not np.all(np.isfinite(self.weights))
+            or np.any(self.weights < 0)
+            or self.weights.sum() <= 0
+        ):
+            raise ValueError(
+                f"weights should be a 1d sequence of finite, non-negative numbers with a positive sum, got shape {self.weights.shape}"
+            )
         available = int(np.count_nonzero(self.weights))
         if not replacement and num_samples > available:
-            raise ValueError(f"cannot draw {num_samples} indices without replacement: only {available} weights are positive")
+            raise ValueError(
+                f"cannot draw {num_samples} indices without replacement: only {available} weights are positive"
+            )
         self.num_samples, self.replacement, self.generator = num_samples, replacement, generator
 
     def __iter__(self) -> Iterator[int]:
@@ -148,10 +168,14 @@ class LengthBucketSampler(Sampler[list[int]]):
         pool_factor: int = 100, generator: Generator | None = None,
     ) -> None:  # fmt: skip
         if batch_size <= 0 or pool_factor <= 0:
-            raise ValueError(f"batch_size and pool_factor should be positive, got batch_size={batch_size}, pool_factor={pool_factor}")
+            raise ValueError(
+                f"batch_size and pool_factor should be positive, got batch_size={batch_size}, pool_factor={pool_factor}"
+            )
         self.lengths = np.asarray(getattr(lengths, "_data", lengths), np.int64)
         if self.lengths.ndim != 1:
-            raise ValueError(f"lengths should be one number for each example, got an array of shape {self.lengths.shape}")
+            raise ValueError(
+                f"lengths should be one number for each example, got an array of shape {self.lengths.shape}"
+            )
         if max_tokens is not None and self.lengths.size and self.lengths.max() > max_tokens:
             raise ValueError(f"max_tokens={max_tokens} is less than the longest example ({self.lengths.max()})")
         self.batch_size, self.max_tokens, self.shuffle = batch_size, max_tokens, shuffle

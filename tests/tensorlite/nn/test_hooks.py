@@ -14,7 +14,13 @@ LIBS = pytest.mark.parametrize("lib", [tl, torch], ids=["tensorlite", "torch"])
 
 
 def values(x: Any) -> Any:
-    return None if x is None else x.detach().numpy().round(5).tolist() if hasattr(x, "detach") else tuple(values(v) for v in x)
+    return (
+        None
+        if x is None
+        else x.detach().numpy().round(5).tolist()
+        if hasattr(x, "detach")
+        else tuple(values(v) for v in x)
+    )
 
 
 @LIBS
@@ -22,7 +28,9 @@ def test_forward_hooks(lib: Any) -> None:
     calls: list[str] = []
     m = lib.nn.Identity()
     m.register_forward_pre_hook(lambda mod, args: calls.append("pre") or (args[0] + 1,))
-    m.register_forward_pre_hook(lambda mod, args, kwargs: calls.append("first") or (args, kwargs), prepend=True, with_kwargs=True)
+    m.register_forward_pre_hook(
+        lambda mod, args, kwargs: calls.append("first") or (args, kwargs), prepend=True, with_kwargs=True
+    )
     m.register_forward_hook(lambda mod, args, out: calls.append("post") or out * 10)
     kw = m.register_forward_hook(lambda mod, args, kwargs, out: calls.append("kw"), with_kwargs=True)
     assert m(lib.tensor([1.0])).tolist() == [20.0]

@@ -61,7 +61,9 @@ def test_names_in_torchs_order(nets: tuple[Any, Any]) -> None:
     ours, theirs = nets
     for method in ("named_parameters", "named_buffers", "named_modules", "named_children"):
         assert [n for n, _ in getattr(ours, method)()] == [n for n, _ in getattr(theirs, method)()], method
-    assert [n for n, _ in ours.named_parameters(remove_duplicate=False)] == [n for n, _ in theirs.named_parameters(remove_duplicate=False)]
+    assert [n for n, _ in ours.named_parameters(remove_duplicate=False)] == [
+        n for n, _ in theirs.named_parameters(remove_duplicate=False)
+    ]
     assert [n for n, _ in ours.blocks.named_parameters("p", recurse=False)] == []
     assert list(ours.state_dict()) == list(theirs.state_dict())
 
@@ -151,7 +153,11 @@ def test_messages_shared_with_torch(lib: Any) -> None:
         (lambda: lin.load_state_dict([]), TypeError, "Expected state_dict to be dict-like"),
         (lambda: nn.Dropout(2), ValueError, "dropout probability has to be between 0 and 1, but got 2"),
         (lambda: nn.BatchNorm1d(2)(lib.ones(2)), ValueError, r"expected 2D or 3D input \(got 1D input\)"),
-        (lambda: lin.register_parameter("y", nn.Parameter(lib.ones(1)) * 2), (TypeError, ValueError), "cannot assign|Cannot assign"),
+        (
+            lambda: lin.register_parameter("y", nn.Parameter(lib.ones(1)) * 2),
+            (TypeError, ValueError),
+            "cannot assign|Cannot assign",
+        ),
     ]  # type: ignore[list-item]
     for call, kind, text in cases:
         with pytest.raises(kind, match=text):

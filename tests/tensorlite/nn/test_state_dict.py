@@ -22,7 +22,13 @@ def message(lib: Any, state: dict[str, Any]) -> str:
 
 def test_the_three_messages_are_torchs() -> None:
     def state(lib: Any) -> dict[str, Any]:
-        return {"0.weight": lib.ones(2, 2), "0.bais": lib.ones(3), "1.weight": lib.ones(3), "extra.x": lib.ones(1), "1.weight.x": lib.ones(1)}
+        return {
+            "0.weight": lib.ones(2, 2),
+            "0.bais": lib.ones(3),
+            "1.weight": lib.ones(3),
+            "extra.x": lib.ones(1),
+            "1.weight.x": lib.ones(1),
+        }
 
     assert message(tl, state(tl)) == message(torch, state(torch))
 
@@ -100,7 +106,9 @@ def test_extra_state_and_hooks() -> None:
     net[0].register_load_state_dict_post_hook(lambda m, keys: keys.missing_keys.clear())
     net.load_state_dict({})
     lin = nn.Linear(1, 1)
-    lin._register_load_state_dict_pre_hook(lambda state, prefix, *rest: state.update({prefix + "weight": state.pop(prefix + "w")}))
+    lin._register_load_state_dict_pre_hook(
+        lambda state, prefix, *rest: state.update({prefix + "weight": state.pop(prefix + "w")})
+    )
     lin.load_state_dict({"w": tl.ones(1, 1), "bias": tl.ones(1)})
     assert lin.weight.item() == 1
 
