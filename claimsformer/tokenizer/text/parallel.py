@@ -25,10 +25,15 @@ def _start(kind: type[TextTokenizer], state: dict[str, Any]) -> None:
     _worker = kind.from_dict(state)
 
 
-def _encode(texts: Sequence[str]) -> tuple[npt.NDArray[np.int64], list[int]]:
+def _encode(texts: Sequence[str]) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int64]]:
+    """The ids of the texts behind each other, and where each ends: two arrays travel faster than thousands."""
     assert _worker is not None
-    rows = _worker.encode_batch(texts)
-    return np.concatenate([*rows, np.empty(0, np.int64)]), [len(row) for row in rows]
+    flat: list[int] = []
+    ends = []
+    for text in texts:
+        flat += _worker.encode(text, add_special_tokens=False)
+        ends.append(len(flat))
+    return np.array(flat, dtype=np.int32), np.array(ends, dtype=np.int64)
 
 
 class ParallelEncoder:
@@ -46,8 +51,11 @@ class ParallelEncoder:
     def encode_batch(self, texts: Sequence[str]) -> list[npt.NDArray[np.int64]]:
         """The ids of each text without special tokens, in order."""
         result: list[npt.NDArray[np.int64]] = []
-        for flat, lengths in self._pool.map(_encode, _chunks(texts)):
-            result += np.split(flat, np.cumsum(lengths)[:-1]) if lengths else []
+        for flat, ends in self._pool.map(_encode, _chunks(texts)):
+            ids, start = flat.astype(np.int64), 0
+            for stop in ends.tolist():
+                result.append(ids[start:stop])
+                start = stop
         return result
 
     def __enter__(self) -> Self:
