@@ -39,7 +39,17 @@ from claimsformer.claims.kinds import LIST_FIELDS, flat_schema
 from claimsformer.claims.states import SSA_STATES
 from claimsformer.errors import MappingError
 
-__all__ = ["PLAIN", "Layout", "Slice", "Join", "LAYOUTS", "load_mapping", "layout_of_header"]
+__all__ = [
+    "PLAIN",
+    "Layout",
+    "Slice",
+    "Join",
+    "LAYOUTS",
+    "load_mapping",
+    "layout_of_header",
+    "plain_layout",
+    "shown_columns",
+]
 
 PLAIN = "plain"  # the layout whose columns are named as the fields, as this package writes it
 
@@ -264,6 +274,13 @@ def layout_of_header(header: list[str]) -> Layout | None:
     if {"claim_id", "member_id", "service_from"} <= set(header):
         return plain_layout(header)
     return None
+
+
+def shown_columns(header: list[str], n: int = 10) -> str:
+    """Names of columns for a message; a first line with numbers or dates in it is data, which no message repeats."""
+    if any(name.strip() == "" or name.strip()[0].isdigit() for name in header):
+        return "the first line does not look like names of columns"
+    return ", ".join(header[:n]) + (", ..." if len(header) > n else "")
 
 
 def plain_layout(header: list[str]) -> Layout:

@@ -14,7 +14,14 @@ from claimsformer.claims.cleaning import CleaningReport
 from claimsformer.claims.frame_checks import check_frame
 from claimsformer.claims.frames import claims_schema
 from claimsformer.claims.readers.csv_source import csv_header, open_bytes
-from claimsformer.claims.readers.layouts import LAYOUTS, Layout, layout_of_header, load_mapping, plain_layout
+from claimsformer.claims.readers.layouts import (
+    LAYOUTS,
+    Layout,
+    layout_of_header,
+    load_mapping,
+    plain_layout,
+    shown_columns,
+)
 from claimsformer.claims.readers.records import record_batches
 from claimsformer.claims.readers.rejects import Problem, RejectLog
 from claimsformer.claims.readers.tabular import Parsed, csv_claims, parquet_claims, parquet_header
@@ -72,6 +79,16 @@ class ClaimReader(Iterator[pl.DataFrame]):
         self._log.add(accepted.height, n_bad + parsed.n_broken, sorted(problems, key=lambda problem: problem[0]))
         self.cleaning = self.cleaning + parsed.cleaning
         return accepted
+
+    def close(self) -> None:
+        """Finish the rejects file; the end of the data does so by itself."""
+        self._log.close()
+
+    def __enter__(self) -> "ClaimReader":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
     def all(self) -> pl.DataFrame:
         """Every remaining batch as one table; for files that fit into memory."""
@@ -133,9 +150,8 @@ def _layout(file: Path, header: list[str], format: str | None, mapping: Any) -> 
         return LAYOUTS[format]
     layout = plain_layout(header) if format == "plain" else layout_of_header(header)
     if layout is None:
-        shown = ", ".join(header[:8]) + (", ..." if len(header) > 8 else "")
         hint = "Name its columns in a mapping file (see claimsformer.claims.readers.layouts) and pass mapping=..."
-        raise FormatError(f"the columns of {file.name!r} belong to no known layout: {shown}", hint=hint)
+        raise FormatError(f"the columns of {file.name!r} belong to no known layout: {shown_columns(header)}", hint=hint)
     return layout
 
 

@@ -10,7 +10,7 @@ from claimsformer.claims.cleaning import MISSING_WORDS, CleaningReport, normalis
 from claimsformer.claims.frames import conform
 from claimsformer.claims.kinds import LIST_FIELDS
 from claimsformer.claims.readers.csv_source import RawBatch, csv_batches
-from claimsformer.claims.readers.layouts import PLAIN, Join, Layout
+from claimsformer.claims.readers.layouts import PLAIN, Join, Layout, shown_columns
 from claimsformer.claims.readers.line_grouper import BAD, ROW, LineGrouper
 from claimsformer.claims.readers.rejects import Problem
 from claimsformer.claims.typing_columns import type_columns
@@ -135,8 +135,8 @@ def _need(frame: pl.DataFrame, column: str, layout: Layout, absent: frozenset[st
         return True
     if column in absent:
         return False
-    have = ", ".join(name for name in frame.columns[:12] if name != ROW)
-    raise MappingError(f"layout {layout.name!r}: the file has no column {column!r}", hint=f"It has: {have}, ...")
+    have = shown_columns([name for name in frame.columns if name != ROW])
+    raise MappingError(f"layout {layout.name!r}: the file has no column {column!r}", hint=f"It has: {have}")
 
 
 def _may_be_absent(frame: pl.DataFrame, layout: Layout) -> frozenset[str]:

@@ -234,3 +234,26 @@ def test_constant_memory_source_is_read_in_blocks(tmp_path: Path, monkeypatch: p
     reader = read_claims(path)
     assert reader.all().equals(whole)
     assert reader.read == 60
+
+
+def test_a_file_without_header_shows_no_data(tmp_path: Path) -> None:
+    path = write(tmp_path / "c.csv", "SECRET-1,1950-02-03,E119\nSECRET-2,1951-02-03,I10\n")
+    with pytest.raises(FormatError) as caught:
+        read_claims(path)
+    assert "SECRET" not in str(caught.value)
+    with pytest.raises(MappingError) as missing:
+        read_claims(path, mapping={"columns": {"claim_id": "ClaimNo"}}).all()
+    assert "SECRET" not in str(missing.value)
+
+
+def test_closing_early_leaves_a_finished_rejects_file(tmp_path: Path) -> None:
+    path = write(
+        tmp_path / "c.csv",
+        PLAIN
+        + "".join(
+            f"C{i},dental,M,2024-01-01,2024-01-02,1\nD{i},professional,M,2024-01-01,2024-01-02,1\n" for i in range(5)
+        ),
+    )
+    with read_claims(path, batch_size=2, rejects=tmp_path / "r.csv") as reader:
+        next(reader)
+    assert len((tmp_path / "r.csv").read_text().splitlines()) == 1 + reader.rejected == 2
