@@ -103,11 +103,10 @@ def convolution_weight(g: Any, x: Any, shape: Any, stride: Any, padding: Any, di
         return np.zeros(shape, g.dtype)
     columns = _columns(x, shape[2:], stride, padding, dilation, groups, out)  # (N, groups, K, L)
     rows = np.ascontiguousarray(g).reshape(n, groups, o // groups, -1)
-    if n == 1:
-        return (rows[0] @ np.swapaxes(columns[0], 1, 2)).reshape(shape)
-    left = np.swapaxes(rows, 0, 1).transpose(0, 2, 1, 3).reshape(groups, o // groups, -1)  # (groups, O/groups, N L)
-    right = columns.transpose(1, 0, 3, 2).reshape(groups, left.shape[2], -1)  # (groups, N L, K)
-    return (left @ right).reshape(shape)
+    each = rows @ np.swapaxes(
+        columns, 2, 3
+    )  # one product for each sample: BLAS reads the transposed columns where they lie
+    return each.sum(0, dtype=np.float64 if g.dtype.kind == "f" else None).astype(g.dtype, copy=False).reshape(shape)
 
 
 convolution.grad(
