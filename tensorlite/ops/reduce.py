@@ -212,7 +212,7 @@ def _norm_grad(g: Any, x: Any, out: Any, ord: Any, dim: Any, keepdim: Any) -> An
     if ord == 1:
         return sgn(x) * g
     if ord == 2:
-        return x * _ratio(g, norm)
+        return g * _ratio(x, norm)  # so that the second derivative at 0, which does not exist, is NaN
     modulus = absolute(x)
     if ord in (np.inf, -np.inf):
         largest = modulus == norm
