@@ -92,7 +92,26 @@ def test_bessel_functions_meet_where_the_formulas_change(x: float) -> None:
     assert math.isclose((high - low) / (2 * h), i1e - i0e, abs_tol=1e-9)
 
 
-SPECIAL = ["digamma", "entr", "erf", "erfc", "erfcx", "erfinv", "expit", "gammaln", "i0", "i0e", "i1", "i1e", "log_ndtr", "logit", "ndtr", "ndtri", "psi", "sinc"]
+SPECIAL = [
+    "digamma",
+    "entr",
+    "erf",
+    "erfc",
+    "erfcx",
+    "erfinv",
+    "expit",
+    "gammaln",
+    "i0",
+    "i0e",
+    "i1",
+    "i1e",
+    "log_ndtr",
+    "logit",
+    "ndtr",
+    "ndtri",
+    "psi",
+    "sinc",
+]
 
 
 @pytest.mark.parametrize("name", SPECIAL)
