@@ -1,0 +1,40 @@
+"""A transformer from its parts, on tensorlite: read attention, positional_encoding, feed_forward, layers, model, in this order."""
+
+from .attention import MultiHeadAttention, attention, causal_mask, merge_masks
+from .cache import DecoderCache, KeyValueCache
+from .config import TransformerConfig
+from .feed_forward import FeedForward
+from .generation import Generation, GenerationOptions, generate, left_pad
+from .layer_norm import LayerNorm, RMSNorm
+from .layers import DecoderLayer, EncoderLayer, LayerStack, Visibility
+from .model import Transformer
+from .positional_encoding import LearnedPositions, RotaryEmbedding, SinusoidalPositions, apply_rotary, sinusoidal
+
+__all__ = [
+    "Transformer",
+    "TransformerConfig",
+    # parts
+    "attention",
+    "causal_mask",
+    "merge_masks",
+    "MultiHeadAttention",
+    "FeedForward",
+    "LayerNorm",
+    "RMSNorm",
+    "EncoderLayer",
+    "DecoderLayer",
+    "LayerStack",
+    "Visibility",
+    "sinusoidal",
+    "SinusoidalPositions",
+    "LearnedPositions",
+    "RotaryEmbedding",
+    "apply_rotary",
+    # writing
+    "generate",
+    "Generation",
+    "GenerationOptions",
+    "left_pad",
+    "KeyValueCache",
+    "DecoderCache",
+]
