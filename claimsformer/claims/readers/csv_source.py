@@ -77,6 +77,8 @@ def csv_batches(path: Path) -> Iterator[RawBatch]:
         header_line, rest = (rest, b"") if end < 0 else (rest[: end + 1], rest[end + 1 :])
         names, separator = csv_header(header_line)
         line_number = 2
+        empty = pl.DataFrame(schema=dict.fromkeys(names, pl.String()))
+        yield RawBatch(empty, pl.Series("row", [], dtype=pl.Int64), [])  # so that the header is judged, rows or not
         while True:
             block = read_block(file)
             cut = len(rest) if not block else rest.rfind(b"\n") + 1

@@ -257,3 +257,13 @@ def test_closing_early_leaves_a_finished_rejects_file(tmp_path: Path) -> None:
     with read_claims(path, batch_size=2, rejects=tmp_path / "r.csv") as reader:
         next(reader)
     assert len((tmp_path / "r.csv").read_text().splitlines()) == 1 + reader.rejected == 2
+
+
+def test_a_header_that_is_cut_off_is_refused_even_without_rows(public_data: Path, tmp_path: Path) -> None:
+    header = gzip.decompress((public_data / "provider_fraud" / "inpatient_claims.csv.gz").read_bytes()).split(b"\n")[0]
+    path = tmp_path / "c.csv"
+    path.write_bytes(header)
+    assert read_claims(path).all().is_empty()
+    path.write_bytes(header[:400])
+    with pytest.raises(MappingError, match="has no column"):
+        read_claims(path).all()
