@@ -4,16 +4,12 @@ import re
 from decimal import Decimal
 from typing import Any
 
-import polars as pl
-
-from claimsformer.claims.forms import PATTERNS
-from claimsformer.claims.frames import claims_schema, line_schema
+from claimsformer.claims.frames import claims_schema
+from claimsformer.claims.readers.fhir_items import EXTENSION, extension_fields, in_order, items
 from claimsformer.claims.readers.fhir_nodes import Node, PathError, unknown_element
-from claimsformer.claims.states import SSA_STATES, STATE_NAMES
+from claimsformer.claims.states import STATE_NAMES
 
 __all__ = ["claim_fields", "EXTENSION"]
-
-EXTENSION = "urn:claimsformer:"  # fields that FHIR has no element for; written and read by this package
 
 _TYPES = {
     **dict.fromkeys(("INPATIENT", "OUTPATIENT", "SNF", "HOSPICE", "HHA"), "institutional"),
@@ -21,11 +17,6 @@ _TYPES = {
     "PDE": "pharmacy",
 }
 _PLAIN_TYPES = {"institutional": "institutional", "professional": "professional", "pharmacy": "pharmacy"}
-_AMOUNTS = {
-    "charge_amount": ("submitted", "line_sbmtd_chrg_amt", "rev_cntr_tot_chrg_amt", "tot_rx_cst_amt"),
-    "allowed_amount": ("eligible", "line_alowd_chrg_amt"),
-    "paid_amount": ("benefit", "paidtoprovider", "line_nch_pmt_amt", "rev_cntr_pmt_amt_amt", "cvrd_d_plan_pd_amt"),
-}
 _TOTALS = {
     "submitted": "charge_amount",
     "eligible": "allowed_amount",
@@ -66,10 +57,10 @@ def claim_fields(resource: Any, patients: dict[str, Any]) -> dict[str, Any]:
     _providers(node, fields)
     _supporting(node, fields)
     own = any(item["system"].text() == EXTENSION + "claim_id" for item in node["identifier"])
-    total_line = _items(node, fields, sequences)
+    total_line = items(node, fields, sequences)
     _amounts(node, fields, total_line, own)
     _dates(node, fields)
-    _extensions(node, fields, claims_schema())
+    extension_fields(node, fields, claims_schema())
     return {key: value for key, value in fields.items() if value is not None}
 
 
@@ -150,23 +141,11 @@ def _icd(entry: Node, name: str, fields: dict[str, Any]) -> str:
     return code.replace(".", "").upper()
 
 
-def _in_order(node: Node) -> list[tuple[int, Node]]:
-    entries = []
-    for entry in node:
-        sequence = entry["sequence"].whole()
-        if sequence is None:
-            raise entry["sequence"].error("is missing")
-        entries.append((sequence, entry))
-    if len({sequence for sequence, _ in entries}) < len(entries):
-        raise node.error("has two entries with one sequence")
-    return sorted(entries, key=lambda pair: pair[0])
-
-
 def _diagnoses(node: Node, fields: dict[str, Any]) -> dict[int, int]:
     """Fill in the diagnoses; gives the position in the list of each sequence number."""
     places: dict[int, int] = {}
     diagnoses: list[str] = []
-    for sequence, entry in _in_order(node["diagnosis"]):
+    for sequence, entry in in_order(node["diagnosis"]):
         code = _icd(entry, "diagnosisCodeableConcept", fields)
         roles = {code for concept in entry["type"] for _, code, _ in concept.codes()}
         if "admitting" in roles:
@@ -182,9 +161,7 @@ def _diagnoses(node: Node, fields: dict[str, Any]) -> dict[int, int]:
 
 
 def _procedures(node: Node, fields: dict[str, Any]) -> None:
-    fields["procedures"] = [
-        _icd(entry, "procedureCodeableConcept", fields) for _, entry in _in_order(node["procedure"])
-    ]
+    fields["procedures"] = [_icd(entry, "procedureCodeableConcept", fields) for _, entry in in_order(node["procedure"])]
 
 
 def _providers(node: Node, fields: dict[str, Any]) -> None:
@@ -226,98 +203,6 @@ def _supporting(node: Node, fields: dict[str, Any]) -> None:
         fields["admission_date"], fields["discharge_date"] = stay["start"].date(), stay["end"].date()
 
 
-def _items(node: Node, fields: dict[str, Any], places: dict[int, int]) -> dict[str, Any] | None:
-    """Fill in the lines; the line of revenue code 0001 is the claim's total and is given back apart."""
-    lines, total = [], None
-    for sequence, item in _in_order(node["item"]):
-        line = {"line_number": sequence, **_item(item, fields["claim_type"], places)}
-        state = item["locationAddress"]["state"].text()
-        if state:
-            fields.setdefault("provider_state", SSA_STATES.get(state, state))
-        if line.pop("_total"):
-            total = line
-        else:
-            lines.append({key: value for key, value in line.items() if value is not None})
-    fields["lines"] = lines
-    return total
-
-
-def _item(item: Node, claim_type: str, places: dict[int, int]) -> dict[str, Any]:
-    line = _service(item.first("productOrService", "service"))
-    line["modifiers"] = [code for concept in item["modifier"] for _, code, _ in concept.codes()[:1]]
-    revenue = item["revenue"].codes()
-    line["revenue_code"] = revenue[0][1].zfill(4) if revenue else None
-    line["_total"] = bool(revenue) and "rev_cntr" in revenue[0][0] and line["revenue_code"] == "0001"
-    places_of_service = [
-        code for _, code, _ in item["locationCodeableConcept"].codes() if re.fullmatch("[0-9]{2}", code)
-    ]
-    line["place_of_service"] = places_of_service[0] if places_of_service else None
-    period = item["servicedPeriod"]
-    line["service_from"] = item["servicedDate"].date() or period["start"].date()
-    line["service_thru"] = item["servicedDate"].date() or period["end"].date()
-    quantity = item["quantity"]["value"].number()
-    if quantity is not None:
-        line["quantity" if claim_type == "pharmacy" else "units"] = float(quantity)
-    line["unit_code"] = item["quantity"]["code"].text() or item["quantity"]["unit"].text()
-    for extension in item["quantity"]["extension"]:
-        if (extension["url"].text() or "").endswith("/days_suply_num"):
-            line["days_supply"] = extension["valueQuantity"]["value"].whole()
-    pointers = []
-    for pointer in item.first("diagnosisSequence", "diagnosisLinkId"):
-        number = pointer.whole()
-        if number is not None and number not in places:
-            raise pointer.error("points to a diagnosis that is not there")
-        pointers.append(places[number] if number is not None else 0)
-    line["diagnosis_pointers"] = pointers
-    _item_amounts(item, line)
-    _extensions(item, line, line_schema())
-    return line
-
-
-def _service(service: Node) -> dict[str, Any]:
-    line: dict[str, Any] = {}
-    for uri, code, coding in service.codes():
-        system = uri.lower()
-        if "ndc" in system:
-            line |= {"ndc": code.replace("-", ""), "drug_name": coding["display"].text()}
-        elif "procedure_code" not in line:
-            kinds = ("snomed", "rxnorm", "cvx")
-            known = next((kind for kind in kinds if kind in system), None)
-            if known is None:
-                known = (
-                    "hcpcs"
-                    if "hcpcs" in system or "cpt" in system or re.search(PATTERNS["hcpcs"], code.upper())
-                    else "other"
-                )
-            known = "hipps" if "hipps" in system else known
-            if uri.startswith(EXTENSION):
-                known = uri.removeprefix(EXTENSION)
-            line |= {"procedure_code": code.upper(), "procedure_system": known if known != "none" else None}
-    return line
-
-
-def _item_amounts(item: Node, line: dict[str, Any]) -> None:
-    line["charge_amount"] = item["net"].money()
-    adjustments = []
-    for entry in item["adjudication"]:
-        kinds = {code.rsplit("/", 1)[-1] for _, code, _ in entry["category"].codes()}
-        amount = entry["amount"].money()
-        for name, codes in _AMOUNTS.items():
-            if kinds & set(codes) and amount is not None:
-                line[name] = amount
-        reasons = entry["reason"].codes()
-        if kinds & {"CO", "PR", "OA", "PI"} and reasons and amount is not None:
-            adjustments.append({"group_code": kinds.pop(), "reason_code": reasons[0][1], "amount": amount})
-    line["adjustments"] = adjustments
-    price, net = item["unitPrice"].money(), item["net"].money()
-    if price is not None and net is not None:
-        quantity = item["quantity"]["value"].number()
-        factor = item["factor"].number()
-        product = price * (Decimal(1) if quantity is None else quantity) * (Decimal(1) if factor is None else factor)
-        if abs(product - net) > Decimal("0.005"):  # more than rounding to the cent
-            raise item["net"].error("is not quantity × unitPrice × factor")
-
-
 def _amounts(node: Node, fields: dict[str, Any], total_line: dict[str, Any] | None, own: bool) -> None:
     for entry in node["total"]:
         kinds = {code for _, code, _ in entry["category"].codes()}
@@ -354,32 +239,3 @@ def _dates(node: Node, fields: dict[str, Any]) -> None:
     fields["service_thru"] = end or (max(days) if days else start)
     fields["submitted_date"] = node["created"].date()
     fields["paid_date"] = node["payment"]["date"].date()
-
-
-def _extensions(node: Node, fields: dict[str, Any], schema: Any) -> None:
-    """Fields that this package wrote as extensions, because FHIR has no element for them."""
-    for extension in node["extension"]:
-        url = extension["url"].text() or ""
-        name = url.removeprefix(EXTENSION)
-        if not url.startswith(EXTENSION):
-            continue
-        if name not in schema:
-            raise extension["url"].error("is not a field of a claim")
-        dtype = schema[name]
-        if name == "adjustments":
-            parts = (extension["valueString"].text() or "").split(":")
-            if len(parts) != 3 or not re.fullmatch(r"-?[0-9]{1,10}\.[0-9]{2}", parts[2]):
-                raise extension["valueString"].error("is not group:reason:amount")
-            entry = {"group_code": parts[0], "reason_code": parts[1], "amount": Decimal(parts[2])}
-            fields[name] = [*fields.get(name, []), entry]
-        elif dtype == pl.Date:
-            fields[name] = extension["valueDate"].date()
-        elif isinstance(dtype, pl.Decimal):
-            fields[name] = extension["valueMoney"].money()
-        elif isinstance(dtype, pl.List):
-            fields[name] = [*fields.get(name, []), extension["valueString"].text()]
-        elif dtype in (pl.Int32, pl.Float64):
-            number = extension["valueDecimal"].number()
-            fields[name] = None if number is None else int(number) if dtype == pl.Int32 else float(number)
-        else:
-            fields[name] = extension["valueString"].text()

@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import Any
 
 from claimsformer.claims.codes.icd_forms import dotted
-from claimsformer.claims.readers.fhir_claim import EXTENSION
+from claimsformer.claims.readers.fhir_items import EXTENSION
 from claimsformer.claims.schema import Adjustment, Claim, ClaimLine
 
 __all__ = ["to_fhir", "fhir_line"]
