@@ -97,13 +97,11 @@ class ClaimReader(Iterator[pl.DataFrame]):
 
 
 def _value(frame: pl.DataFrame, index: int, field: str) -> str | None:
+    """The value to show, if it is a single one; a date is left out, since Python may not even be able to hold it."""
     name = field.split(".")[0]
-    if name not in frame.columns or isinstance(frame.schema[name], pl.List):
+    if name not in frame.columns or isinstance(frame.schema[name], pl.List | pl.Date):
         return None
-    try:
-        value = frame[name][index]
-    except (ValueError, OverflowError):  # a date that Python cannot hold
-        return None
+    value = frame[name][index]
     return None if value is None else str(value)
 
 
