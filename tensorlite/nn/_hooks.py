@@ -42,7 +42,7 @@ def add_hook(hooks: OrderedDict[int, Hook], hook: Hook, prepend: bool = False) -
     hooks[key] = hook
     if prepend:
         hooks.move_to_end(key, last=False)
-    return RemovableHandle(hooks, key)  # type: ignore[arg-type]
+    return RemovableHandle(hooks, key)
 
 
 def _global_hooks() -> Hooks:
@@ -61,7 +61,7 @@ class _GlobalHandle(RemovableHandle):
 def register_module_forward_pre_hook(hook: Callable[..., Any]) -> RemovableHandle:
     """Call `hook(module, args)` before the forward pass of every module."""
     hooks = _global_hooks().forward_pre
-    return _GlobalHandle(hooks, add_hook(hooks, Hook(hook)).id)  # type: ignore[arg-type]
+    return _GlobalHandle(hooks, add_hook(hooks, Hook(hook)).id)
 
 
 def register_module_forward_hook(
@@ -69,13 +69,13 @@ def register_module_forward_hook(
 ) -> RemovableHandle:
     """Call `hook(module, args, output)` after the forward pass of every module."""
     hooks = _global_hooks().forward
-    return _GlobalHandle(hooks, add_hook(hooks, Hook(hook, with_kwargs, always_call)).id)  # type: ignore[arg-type]
+    return _GlobalHandle(hooks, add_hook(hooks, Hook(hook, with_kwargs, always_call)).id)
 
 
 def register_module_full_backward_hook(hook: Callable[..., Any]) -> RemovableHandle:
     """Call `hook(module, grad_input, grad_output)` when the gradients of any module's inputs have been computed."""
     hooks = _global_hooks().backward
-    return _GlobalHandle(hooks, add_hook(hooks, Hook(hook)).id)  # type: ignore[arg-type]
+    return _GlobalHandle(hooks, add_hook(hooks, Hook(hook)).id)
 
 
 def call_with_hooks(module: Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:

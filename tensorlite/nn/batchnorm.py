@@ -147,7 +147,7 @@ class _InstanceNorm(_NormBase):
         out = F.instance_norm(
             x, self.running_mean, self.running_var, self.weight, self.bias, use_input, momentum, self.eps
         )
-        return out.squeeze(0) if unbatched else out  # type: ignore[no-any-return]
+        return out.squeeze(0) if unbatched else out
 
 
 class InstanceNorm1d(_InstanceNorm):
@@ -197,7 +197,7 @@ class _LazyNorm(LazyModuleMixin, _NormBase):
             self.num_features = input.shape[channel]
             for t in (self.weight, self.bias, self.running_mean, self.running_var):
                 if t is not None:
-                    t.materialize((self.num_features,))  # type: ignore[union-attr]
+                    t.materialize((self.num_features,))
             self.reset_parameters()
 
 

@@ -171,7 +171,7 @@ class _ConvTransposeNd(_ConvNd):
                 - 2 * self.padding[i]
                 + self.dilation[i] * (self.kernel_size[i] - 1)
                 + 1
-            )  # type: ignore[operator]
+            )
             if not smallest <= wanted < smallest + self.stride[i]:
                 raise ValueError(
                     f"requested an output size of {output_size}, but valid sizes in dim {i} range from {smallest} to {smallest + self.stride[i] - 1}"
@@ -243,9 +243,9 @@ class _LazyConv(LazyModuleMixin, _ConvNd):
         first, second = (
             (self.in_channels, self.out_channels) if self.transposed else (self.out_channels, self.in_channels)
         )
-        self.weight.materialize((first, second // self.groups, *self.kernel_size))  # type: ignore[attr-defined]
+        self.weight.materialize((first, second // self.groups, *self.kernel_size))
         if self.bias is not None:
-            self.bias.materialize((self.out_channels,))  # type: ignore[attr-defined]
+            self.bias.materialize((self.out_channels,))
         self.reset_parameters()
 
 

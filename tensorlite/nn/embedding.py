@@ -60,7 +60,7 @@ class _Table(Module):
         if embeddings.ndim != 2:
             raise AssertionError(f"Embeddings parameter is expected to be 2-dimensional, got {embeddings.ndim} dims")
         rows, columns = embeddings.shape
-        return cls(rows, columns, _weight=embeddings, _freeze=freeze, **options)  # type: ignore[call-arg]
+        return cls(rows, columns, _weight=embeddings, _freeze=freeze, **options)
 
 
 class Embedding(_Table):

@@ -13,8 +13,23 @@ from ..dtypes import float16, float32, float64
 from ..tensor import Tensor
 from ..tensor import device as device_type
 from . import _hooks, _state
-from ._hooks import GLOBAL, Hook, Hooks, add_hook
+from ._hooks import (
+    GLOBAL,
+    Hook,
+    Hooks,
+    add_hook,
+    register_module_forward_hook,
+    register_module_forward_pre_hook,
+    register_module_full_backward_hook,
+)
 from .parameter import Buffer, Parameter, is_lazy
+
+__all__ = [
+    "Module",
+    "register_module_forward_hook",
+    "register_module_forward_pre_hook",
+    "register_module_full_backward_hook",
+]
 
 _NOT_STARTED = "cannot assign {} before Module.__init__() call"
 Tensors = Callable[[Any], Any]
@@ -95,7 +110,7 @@ class Module:
                 )
             if name not in self._buffers:
                 self._forget(name, self._buffers)
-                self.register_buffer(name, value, persistent=value.persistent)
+                self.register_buffer(name, value, persistent=getattr(value, "persistent", True))
             else:
                 self._buffers[name] = value
         else:
@@ -108,7 +123,7 @@ class Module:
         self.__dict__.pop(name, None)
         for registry in (self._parameters, self._buffers, self._modules):
             if registry is not keep:
-                registry.pop(name, None)  # type: ignore[attr-defined]
+                registry.pop(name, None)
         self._non_persistent_buffers_set.discard(name)
 
     def __getattr__(self, name: str) -> Any:
@@ -499,7 +514,8 @@ class Module:
     def state_dict(self, *args: Any, destination: Any = None, prefix: str = "", keep_vars: bool = False) -> Any:
         """All parameters and persistent buffers by dotted name, sharing memory with the module; detached unless `keep_vars`."""
         if args:  # torch's old positional form
-            destination, prefix, keep_vars = (*args, *(destination, prefix, keep_vars)[len(args) :])
+            given = dict(zip(("destination", "prefix", "keep_vars"), args, strict=False))
+            return self.state_dict(**{"destination": destination, "prefix": prefix, "keep_vars": keep_vars, **given})
         return _state.save(self, destination, prefix, keep_vars)
 
     def _save_to_state_dict(self, destination: Any, prefix: str, keep_vars: bool) -> None:

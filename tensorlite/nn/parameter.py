@@ -31,7 +31,7 @@ class Parameter(Tensor):
             self.requires_grad = True
         return self
 
-    def __repr__(self, *, tensor_contents: Any = None) -> str:
+    def __repr__(self, *, tensor_contents: Any = None) -> str:  # type: ignore[override]
         return "Parameter containing:\n" + super().__repr__()
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Parameter:
@@ -54,8 +54,8 @@ class Buffer(Tensor):
         return self
 
 
-def _rebuild(cls: type[Any], array: Any, requires_grad: bool) -> Any:
-    if issubclass(cls, _Uninitialized):
+def _rebuild(cls: Any, array: Any, requires_grad: bool) -> Any:
+    if issubclass(cls, UninitializedParameter):
         return cls(requires_grad, dtype=array.dtype)
     return Parameter.__new__(cls, wrap(array), requires_grad)
 
@@ -88,7 +88,7 @@ class UninitializedParameter(_Uninitialized, Parameter):
         kind = get_default_dtype().dtype if dtype is None else to_numpy_dtype(dtype)
         return super().__new__(cls, empty(0, dtype=kind), requires_grad)  # type: ignore[return-value]
 
-    def __repr__(self, *, tensor_contents: Any = None) -> str:
+    def __repr__(self, *, tensor_contents: Any = None) -> str:  # type: ignore[override]
         return "<UninitializedParameter>"
 
 
@@ -103,7 +103,7 @@ class UninitializedBuffer(_Uninitialized, Buffer):
         kind = get_default_dtype().dtype if dtype is None else to_numpy_dtype(dtype)
         return super().__new__(cls, empty(0, dtype=kind), persistent=persistent)  # type: ignore[return-value]
 
-    def __repr__(self, *, tensor_contents: Any = None) -> str:
+    def __repr__(self, *, tensor_contents: Any = None) -> str:  # type: ignore[override]
         return "<UninitializedBuffer>"
 
 

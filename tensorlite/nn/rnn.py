@@ -23,8 +23,8 @@ def _step(
     h = state[0]
     from_state = F.linear(h, w_hh, b_hh)
     if mode == "GRU":
-        x_r, x_z, x_n = from_input.chunk(3, -1)  # type: ignore[attr-defined]
-        h_r, h_z, h_n = from_state.chunk(3, -1)  # type: ignore[attr-defined]
+        x_r, x_z, x_n = from_input.chunk(3, -1)
+        h_r, h_z, h_n = from_state.chunk(3, -1)
         z = F.sigmoid(x_z + h_z)
         n = F.tanh(x_n + F.sigmoid(x_r + h_r) * h_n)
         return (n + z * (h - n),)
@@ -105,7 +105,7 @@ class RNNBase(Module):
                 f"input.size(-1) must be equal to input_size. Expected {self.input_size}, got {input.shape[-1]}"
             )
         batched = input.ndim == 3
-        x = (input.transpose(0, 1) if self.batch_first else input) if batched else input.unsqueeze(1)  # type: ignore[attr-defined]
+        x = (input.transpose(0, 1) if self.batch_first else input) if batched else input.unsqueeze(1)
         out, states = self._layers(x, self._initial(x, hx, batched))
         if not batched:
             return out.squeeze(1), self._pack(tuple(s.squeeze(1) for s in states))
@@ -129,12 +129,12 @@ class RNNBase(Module):
                 )
             expected = (n, batch, size) if batched else (n, size)
             if tuple(s.shape) != expected:
-                part = "hidden" if not self.mode == "LSTM" else "hidden[0]" if name == "hx" else "hidden[1]"
+                part = "hidden" if self.mode != "LSTM" else "hidden[0]" if name == "hx" else "hidden[1]"
                 raise RuntimeError(f"Expected {part} size {expected}, got {list(s.shape)}")
         return states if batched else tuple(s.unsqueeze(1) for s in states)
 
     def _layers(self, x: Tensor, states: State) -> tuple[Tensor, State]:
-        from .. import cat, stack  # type: ignore[attr-defined]
+        from .. import cat, stack
 
         directions = 2 if self.bidirectional else 1
         finals: list[State] = []
@@ -142,7 +142,7 @@ class RNNBase(Module):
             outs = []
             for d in range(directions):
                 i = layer * directions + d
-                out, final = self._run(x, tuple(s[i] for s in states), self._suffixes[i], reverse=d == 1)  # type: ignore[index]
+                out, final = self._run(x, tuple(s[i] for s in states), self._suffixes[i], reverse=d == 1)
                 outs.append(out)
                 finals.append(final)
             x = outs[0] if directions == 1 else cat(outs, -1)
@@ -152,11 +152,11 @@ class RNNBase(Module):
 
     def _run(self, x: Tensor, state: State, suffix: str, reverse: bool) -> tuple[Tensor, State]:
         """One layer in one direction over (T, B, I): outputs (T, B, H) and the last state."""
-        from .. import stack  # type: ignore[attr-defined]
+        from .. import stack
 
         p = self._parameters
         w_ih, w_hh, w_hr = p["weight_ih" + suffix], p["weight_hh" + suffix], p.get("weight_hr" + suffix)
-        from_input = F.linear(x, w_ih, p.get("bias_ih" + suffix)).unbind(0)  # type: ignore[attr-defined]
+        from_input = F.linear(x, w_ih, p.get("bias_ih" + suffix)).unbind(0)  # type: ignore[arg-type]
         outs = []
         for step in reversed(from_input) if reverse else from_input:
             state = _step(self.mode, step, state, w_hh, p.get("bias_hh" + suffix), w_hr)  # type: ignore[arg-type]

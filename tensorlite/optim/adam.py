@@ -42,7 +42,7 @@ class Adam(Optimizer):
     ) -> None:  # fmt: skip
         self._check(lr=lr, eps=eps, betas=betas, weight_decay=weight_decay)
         refuse_both(foreach, fused, differentiable)
-        super().__init__(params, dict(
+        super().__init__(params, dict(  # noqa: C408 (the names read as the options they are)
             lr=lr, betas=betas, eps=eps, weight_decay=weight_decay, amsgrad=amsgrad, maximize=maximize, foreach=foreach,
             capturable=capturable, differentiable=differentiable, fused=fused, decoupled_weight_decay=decoupled_weight_decay,
         ))  # fmt: skip
@@ -91,7 +91,7 @@ class Adamax(Optimizer):
         foreach: bool | None = None, *, maximize: bool = False, differentiable: bool = False, capturable: bool = False,
     ) -> None:  # fmt: skip
         self._check(lr=lr, eps=eps, betas=betas, weight_decay=weight_decay)
-        super().__init__(params, dict(
+        super().__init__(params, dict(  # noqa: C408 (the names read as the options they are)
             lr=lr, betas=betas, eps=eps, weight_decay=weight_decay, foreach=foreach, maximize=maximize,
             differentiable=differentiable, capturable=capturable,
         ))  # fmt: skip
@@ -118,7 +118,7 @@ class NAdam(Optimizer):
         *, foreach: bool | None = None, maximize: bool = False, capturable: bool = False, differentiable: bool = False,
     ) -> None:  # fmt: skip
         self._check(lr=lr, eps=eps, betas=betas, weight_decay=weight_decay, momentum_decay=momentum_decay)
-        super().__init__(params, dict(
+        super().__init__(params, dict(  # noqa: C408 (the names read as the options they are)
             lr=lr, betas=betas, eps=eps, weight_decay=weight_decay, momentum_decay=momentum_decay,
             decoupled_weight_decay=decoupled_weight_decay, maximize=maximize, foreach=foreach, capturable=capturable, differentiable=differentiable,
         ))  # fmt: skip
@@ -154,7 +154,7 @@ class RAdam(Optimizer):
         *, foreach: bool | None = None, maximize: bool = False, capturable: bool = False, differentiable: bool = False,
     ) -> None:  # fmt: skip
         self._check(lr=lr, eps=eps, betas=betas, weight_decay=weight_decay)
-        super().__init__(params, dict(
+        super().__init__(params, dict(  # noqa: C408 (the names read as the options they are)
             lr=lr, betas=betas, eps=eps, weight_decay=weight_decay, maximize=maximize, foreach=foreach, capturable=capturable,
             decoupled_weight_decay=decoupled_weight_decay, differentiable=differentiable,
         ))  # fmt: skip

@@ -22,7 +22,7 @@ class RMSprop(Optimizer):
         centered: bool = False, capturable: bool = False, foreach: bool | None = None, maximize: bool = False, differentiable: bool = False,
     ) -> None:  # fmt: skip
         self._check(lr=lr, eps=eps, momentum=momentum, weight_decay=weight_decay, alpha=alpha)
-        super().__init__(params, dict(
+        super().__init__(params, dict(  # noqa: C408 (the names read as the options they are)
             lr=lr, momentum=momentum, alpha=alpha, eps=eps, centered=centered, weight_decay=weight_decay, capturable=capturable,
             foreach=foreach, maximize=maximize, differentiable=differentiable,
         ))  # fmt: skip
@@ -68,7 +68,7 @@ class Adagrad(Optimizer):
             eps=eps,
         )
         refuse_both(foreach, fused, differentiable)
-        super().__init__(params, dict(
+        super().__init__(params, dict(  # noqa: C408 (the names read as the options they are)
             lr=lr, lr_decay=lr_decay, eps=eps, weight_decay=weight_decay, initial_accumulator_value=initial_accumulator_value,
             foreach=foreach, maximize=maximize, differentiable=differentiable, fused=fused,
         ))  # fmt: skip
@@ -101,7 +101,7 @@ class Adadelta(Optimizer):
         self._check(lr=lr, eps=eps, weight_decay=weight_decay)
         if not 0.0 <= rho <= 1.0:
             raise ValueError(f"Invalid rho value: {rho}")
-        super().__init__(params, dict(
+        super().__init__(params, dict(  # noqa: C408 (the names read as the options they are)
             lr=lr, rho=rho, eps=eps, weight_decay=weight_decay, maximize=maximize, capturable=capturable, foreach=foreach,
             differentiable=differentiable,
         ))  # fmt: skip
@@ -137,7 +137,7 @@ class Adafactor(Optimizer):
         ):
             if not ok:
                 raise ValueError(message)
-        super().__init__(params, dict(
+        super().__init__(params, dict(  # noqa: C408 (the names read as the options they are)
             lr=lr, beta2_decay=beta2_decay, eps=eps, d=d, weight_decay=weight_decay, foreach=foreach, maximize=maximize,
         ))  # fmt: skip
 
@@ -181,7 +181,7 @@ class Rprop(Optimizer):
         self._check(lr=lr)
         if not 0.0 < etas[0] < 1.0 < etas[1]:
             raise ValueError(f"Invalid eta values: {etas[0]}, {etas[1]}")
-        super().__init__(params, dict(
+        super().__init__(params, dict(  # noqa: C408 (the names read as the options they are)
             lr=lr, etas=etas, step_sizes=step_sizes, foreach=foreach, maximize=maximize, differentiable=differentiable, capturable=capturable,
         ))  # fmt: skip
 
@@ -208,7 +208,15 @@ class Lion(Optimizer):
     ) -> None:  # fmt: skip
         self._check(lr=lr, betas=betas, weight_decay=weight_decay)
         super().__init__(
-            params, dict(lr=lr, betas=betas, weight_decay=weight_decay, maximize=maximize, foreach=foreach, fused=fused)
+            params,
+            {
+                "lr": lr,
+                "betas": betas,
+                "weight_decay": weight_decay,
+                "maximize": maximize,
+                "foreach": foreach,
+                "fused": fused,
+            },
         )
 
     def init_state(self, param: Array, group: Group) -> State:

@@ -28,7 +28,7 @@ class LBFGS(Optimizer):
         self._check(lr=lr)
         if line_search_fn not in (None, "strong_wolfe"):
             raise RuntimeError(f"only 'strong_wolfe' is supported, got {line_search_fn!r}")
-        super().__init__(params, dict(
+        super().__init__(params, dict(  # noqa: C408 (the names read as the options they are)
             lr=lr, max_iter=max_iter, max_eval=max_iter * 5 // 4 if max_eval is None else max_eval, tolerance_grad=tolerance_grad,
             tolerance_change=tolerance_change, history_size=history_size, line_search_fn=line_search_fn,
         ))  # fmt: skip

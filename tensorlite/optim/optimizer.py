@@ -148,7 +148,7 @@ class Optimizer:
         kind = param.dtype
         if is_complex:
             param, grad = _as_real(param), _as_real(grad)
-        kept = self.state[p] if p in self.state else {}
+        kept = self.state.get(p)
         if not kept:
             kept = self.make_state(p, group)
         state = {
@@ -313,7 +313,7 @@ class Optimizer:
     def __repr__(self) -> str:
         lines = [f"{type(self).__name__} ("]
         for i, group in enumerate(self.param_groups):
-            lines.append(f"Parameter Group {i}")
+            lines += [*([""] if i else []), f"Parameter Group {i}"]
             lines.extend(f"    {key}: {group[key]}" for key in sorted(group) if key != "params")
         return "\n".join([*lines, ")"])
 
@@ -343,11 +343,13 @@ def _add(hooks: Any, hook: Callable[..., Any], prepend: bool = False) -> Removab
 
 def _as_real(a: Array) -> Array:
     """A complex array as pairs of reals in the last dimension, sharing its memory."""
-    return a.reshape((*a.shape, 1)).view(a.real.dtype)
+    pairs: Array = a.reshape((*a.shape, 1)).view(a.real.dtype)
+    return pairs
 
 
 def _as_complex(a: Array, kind: Any) -> Array:
-    return a.view(kind).reshape(a.shape[:-1])
+    joined: Array = a.view(kind).reshape(a.shape[:-1])
+    return joined
 
 
 def _own(value: Any) -> Any:

@@ -35,7 +35,7 @@ class SGD(Optimizer):
         if nesterov and (momentum <= 0 or dampening != 0):
             raise ValueError("Nesterov momentum requires a momentum and zero dampening")
         refuse_both(foreach, fused, differentiable)
-        super().__init__(params, dict(
+        super().__init__(params, dict(  # noqa: C408 (the names read as the options they are)
             lr=lr, momentum=momentum, dampening=dampening, weight_decay=weight_decay, nesterov=nesterov, maximize=maximize,
             foreach=foreach, differentiable=differentiable, fused=fused,
         ))  # fmt: skip
@@ -67,7 +67,7 @@ class ASGD(Optimizer):
         foreach: bool | None = None, maximize: bool = False, differentiable: bool = False, capturable: bool = False,
     ) -> None:  # fmt: skip
         self._check(lr=lr, weight_decay=weight_decay)
-        super().__init__(params, dict(
+        super().__init__(params, dict(  # noqa: C408 (the names read as the options they are)
             lr=lr, lambd=lambd, alpha=alpha, t0=t0, weight_decay=weight_decay, foreach=foreach, maximize=maximize,
             differentiable=differentiable, capturable=capturable,
         ))  # fmt: skip

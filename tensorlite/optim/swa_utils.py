@@ -28,7 +28,7 @@ def get_ema_avg_fn(decay: float = 0.999) -> Average:
     def ema(average: Tensor, current: Tensor, num_averaged: Any) -> Tensor:
         return decay * average + (1 - decay) * current
 
-    return ema  # type: ignore[no-any-return]
+    return ema
 
 
 def get_swa_avg_fn() -> Average:
@@ -38,7 +38,7 @@ def get_swa_avg_fn() -> Average:
     def swa(average: Tensor, current: Tensor, num_averaged: Any) -> Tensor:
         return average + (current - average) / (float(num_averaged) + 1)
 
-    return swa  # type: ignore[no-any-return]
+    return swa
 
 
 def get_ema_multi_avg_fn(decay: float = 0.999) -> Callable[[list[Tensor], list[Tensor], int], None]:

@@ -17,6 +17,7 @@ from .convert import array, tensors, to_lite
 
 #: Modules of the database that tensorlite does not have, and why.
 LEFT_OUT = {
+    "nn.CTCLoss": "no known program uses it",
     "nn.TransformerEncoder": "attention and transformers are the subject of claimsformer",
     "nn.TransformerEncoderLayer": "attention and transformers are the subject of claimsformer",
     "nn.TransformerDecoderLayer": "attention and transformers are the subject of claimsformer",

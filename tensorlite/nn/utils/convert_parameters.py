@@ -10,9 +10,9 @@ from ...tensor import Tensor
 
 def parameters_to_vector(parameters: Iterable[Tensor]) -> Tensor:
     """The parameters, flattened, one after the other; differentiable."""
-    from ... import cat  # type: ignore[attr-defined]
+    from ... import cat
 
-    return cat([p.reshape(-1) for p in parameters])  # type: ignore[no-any-return,attr-defined]
+    return cat([p.reshape(-1) for p in parameters])  # type: ignore[no-any-return]
 
 
 def vector_to_parameters(vec: Tensor, parameters: Iterable[Tensor]) -> None:

@@ -12,7 +12,7 @@ def pad_sequence(
     sequences: Any, batch_first: bool = False, padding_value: float = 0.0, padding_side: str = "right"
 ) -> Tensor:
     """Tensors of shapes (L_i, *) as one of shape (max L, B, *), or (B, max L, *) with `batch_first`; differentiable."""
-    from ... import stack  # type: ignore[attr-defined]
+    from ... import stack
     from ..functional import pad
 
     if padding_side not in ("right", "left"):
@@ -32,7 +32,7 @@ def pad_sequence(
 
 def unpad_sequence(padded_sequences: Tensor, lengths: Any, batch_first: bool = False) -> list[Tensor]:
     """The inverse of `pad_sequence`, given the lengths."""
-    rows = padded_sequences if batch_first else padded_sequences.transpose(0, 1)  # type: ignore[attr-defined]
+    rows = padded_sequences if batch_first else padded_sequences.transpose(0, 1)
     return [rows[i, : int(n)] for i, n in enumerate(lengths)]
 
 

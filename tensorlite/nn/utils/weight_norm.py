@@ -19,9 +19,9 @@ def _norm_except(v: Tensor, dim: int | None) -> Tensor:
     """The norm over all dims but `dim`; over all for None."""
     squares = v * v
     if dim is None:
-        return squares.sum().sqrt()  # type: ignore[attr-defined,no-any-return]
+        return squares.sum().sqrt()  # type: ignore[no-any-return]
     dims = tuple(d for d in range(v.ndim) if d != dim % v.ndim)
-    return (squares.sum(dims, keepdim=True) if dims else squares).sqrt()  # type: ignore[attr-defined,no-any-return]
+    return (squares.sum(dims, keepdim=True) if dims else squares).sqrt()  # type: ignore[no-any-return]
 
 
 class _WeightNorm:

@@ -128,7 +128,7 @@ class DataLoader:
         return found or [self.generator]
 
     def _random_state(self) -> list[Any]:
-        return [default_generator.get_state() if g is None else g.get_state() for g in self._generators()]
+        return [(default_generator if g is None else g).state_bytes() for g in self._generators()]
 
     def _set_random_state(self, states: list[Any]) -> None:
         for g, state in zip(self._generators(), states, strict=True):
@@ -205,7 +205,7 @@ class _Epoch(Iterator[Any]):
     """One pass over the data."""
 
     def __init__(self, loader: DataLoader, resume: dict[str, Any] | None) -> None:
-        before = default_generator.get_state()
+        before = default_generator.state_bytes()
         if resume is not None:
             loader._set_random_state(resume["random"])
         self.random_state = loader._random_state()

@@ -91,7 +91,7 @@ def test_global_hooks_and_their_removal() -> None:
     from tensorlite.nn import module as module_file
 
     names: list[str] = []
-    handle = module_file._hooks.register_module_forward_hook(lambda m, a, o: names.append(type(m).__name__))
+    handle = module_file.register_module_forward_hook(lambda m, a, o: names.append(type(m).__name__))
     net = tl.nn.Sequential(tl.nn.Linear(2, 2), tl.nn.ReLU())
     net(tl.ones(1, 2))
     handle.remove()

@@ -184,9 +184,7 @@ def test_modules_in_a_plain_list_warn_once() -> None:
 
     for by in ("assignment", "append"):
         with pytest.warns(UserWarning, match=r"Net\.layers is a plain list.*ModuleList") as caught:
-            net = Net(by)
-            list(net.parameters())
-            list(net.parameters())
+            list(Net(by).parameters())
         assert len(caught) == 1
     with warnings.catch_warnings():
         warnings.simplefilter("error")

@@ -122,9 +122,9 @@ def test_batch_norm_reads_checkpoints_from_before_the_counter() -> None:
             _metadata = {"": {"version": 1}}  # noqa: RUF012
 
         net.load_state_dict(WithVersion(state))
-        with pytest.raises(RuntimeError, match='Missing key.*"num_batches_tracked"'):
-            wrong = WithVersion(state)
-            wrong._metadata = {"": {"version": 2}}
+        wrong = WithVersion(state)
+        wrong._metadata = {"": {"version": 2}}
+        with pytest.raises(RuntimeError, match=r'Missing key.*"num_batches_tracked"'):
             net.load_state_dict(wrong)
 
 
