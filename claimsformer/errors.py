@@ -12,6 +12,9 @@
     ├── CodeError (ValueError)      a code table is missing, or a code has no possible form
     ├── ConfigError (ValueError)    a setting is unknown or out of range
     ├── NotFittedError              a model is used before it is fitted
+    ├── TrainingError               a training run cannot start or cannot go on
+    │   ├── CheckpointError         a checkpoint is missing, damaged, or of another model
+    │   └── NonFiniteError          the loss or a gradient is NaN or infinite; `.op` names the first op at fault
     ├── LeakageError                a split puts the same member or provider on both sides
     └── MissingExtraError           an optional dependency is not installed; names the extra
 
@@ -31,6 +34,9 @@ __all__ = [
     "CodeError",
     "ConfigError",
     "NotFittedError",
+    "TrainingError",
+    "CheckpointError",
+    "NonFiniteError",
     "LeakageError",
     "MissingExtraError",
 ]
@@ -92,6 +98,22 @@ class ConfigError(ClaimsformerError, ValueError):
 
 class NotFittedError(ClaimsformerError):
     """A model is used before it is fitted."""
+
+
+class TrainingError(ClaimsformerError):
+    """A training run cannot start or cannot go on."""
+
+
+class CheckpointError(TrainingError):
+    """A checkpoint is missing, damaged, or belongs to another model."""
+
+
+class NonFiniteError(TrainingError):
+    """The loss or a gradient became NaN or infinite; `op` is the name of the first op at fault, empty if unknown."""
+
+    def __init__(self, message: str, *, op: str = "", hint: str | None = None) -> None:
+        super().__init__(message, hint=hint)
+        self.op = op
 
 
 class LeakageError(ClaimsformerError):
