@@ -42,16 +42,16 @@ from .dtypes import (
 )
 from .random import Generator, default_generator, initial_seed, manual_seed, seed, set_rng_state
 from .tensor import Size, Tensor, device
-from .tensor.namespace import functions as _functions
+from .tensor import namespace as _namespace
 
 __version__ = "0.1.0"
 
-globals().update(_functions())
+_namespace.core(globals())
 
 # torch's short names shadow builtins, which is why they exist in this namespace only.
-bool = dtypes.bool_  # noqa: A001
-half, float, double = float16, float32, float64  # noqa: A001
-short, int, long = int16, int32, int64  # noqa: A001
+bool = dtypes.bool_
+half, float, double = float16, float32, float64
+short, int, long = int16, int32, int64
 cfloat, cdouble = complex64, complex128
 
 inf, nan, pi, e = _math.inf, _math.nan, _math.pi, _math.e
@@ -81,6 +81,8 @@ def __getattr__(name: str) -> Any:
         value = getattr(importlib.import_module(f"{__name__}.{module}"), attribute)
         globals()[name] = value
         return value
+    if not name.startswith("__") and _namespace.complete() and name in globals():
+        return globals()[name]
     import difflib
 
     near = difflib.get_close_matches(name, [*globals(), *_SUBPACKAGES, *_ELSEWHERE], 1)
@@ -90,6 +92,7 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
+    _namespace.complete()
     return sorted({*globals(), *_SUBPACKAGES, *_ELSEWHERE})
 
 

@@ -37,7 +37,7 @@ gt = _comparison("gt", np.greater, "Elementwise `x > y`.")
 ge = _comparison("ge", np.greater_equal, "Elementwise `x >= y`.")
 
 
-@op(promote="arith", over=("x", "y"), broadcasts=True, numpy=())
+@op(promote="arith", over=("x", "y"), broadcasts=True, namespaces=())
 def where(condition: Any, x: Any, y: Any) -> Any:
     """`x` where `condition` is true, else `y`; broadcast. The gradient goes only to the side that was chosen."""
     if condition.dtype != np.bool_:

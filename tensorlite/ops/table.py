@@ -28,7 +28,21 @@ import numpy as np
 Forward = Callable[..., Any]
 Rule = Callable[..., Any]
 
-OPS: dict[str, Op] = {}
+
+class Table(dict[str, "Op"]):
+    """The ops by name. Looking up a name that is not there loads the remaining families first."""
+
+    load_all: Callable[[], None] = staticmethod(lambda: None)
+
+    def __missing__(self, name: str) -> Op:
+        self.load_all()
+        found = self.get(name)
+        if found is None:
+            raise KeyError(name)
+        return found
+
+
+OPS = Table()
 
 _ALIASES = {"input": "x", "self": "x", "other": "y", "axis": "dim", "axes": "dim", "keepdims": "keepdim"}
 _NO_DEFAULT = object()

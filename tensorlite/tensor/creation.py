@@ -8,10 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..autograd.graph import wrap
-
 from ..dtypes import default_complex, get_default_dtype, to_numpy_dtype
-
-
 from .device import device as device_type
 from .tensor import Tensor
 
@@ -232,11 +229,6 @@ def logspace(
         np.power(float(base), np.linspace(float(start), float(end), steps)).astype(_dtype_or_default(dtype)),
         requires_grad,
     )
-
-
-def complex(real: Tensor, imag: Tensor) -> Tensor:
-    """The complex tensor `real + i imag`."""
-    return real + imag * 1j
 
 
 def zeros_like(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 
-class device:  # noqa: N801 (torch spells it so)
+class device:
     """A place for tensors. Raises RuntimeError for any place but the CPU."""
 
     __slots__ = ("index", "type")

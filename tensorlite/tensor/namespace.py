@@ -1,44 +1,65 @@
-"""What the `tensorlite` namespace offers beside its classes: derived ops, creation, sampling, and functions composed of ops."""
+"""What the `tensorlite` namespace offers beside its classes: derived ops, creation, and functions composed of ops.
+
+It comes in two parts. The core is there when the package is imported; the rest is loaded when a name that is missing is first asked for, of
+the package or of a tensor, so that importing tensorlite costs little more than importing NumPy.
+"""
 
 from __future__ import annotations
 
 import importlib
-import importlib.util
 from collections.abc import Callable
 from typing import Any
 
-from . import arithmetic, creation, dunder, numpy_protocol, properties, sampling
 from .methods import attach
-from .tensor import Tensor
+from .tensor import Tensor, TensorType
 
-_ = (dunder, numpy_protocol)  # imported for what they add to Tensor
+Functions = dict[str, Callable[..., Any]]
 
-_CREATION = (
-    "arange as_tensor asarray complex empty empty_like eye from_numpy full full_like linspace logspace ones ones_like tensor zeros zeros_like"
-).split()
-_SAMPLING = "bernoulli get_rng_state multinomial normal poisson rand rand_like randint randint_like randn randn_like randperm".split()
-_PROPERTIES = (
-    "can_cast finfo iinfo is_complex is_floating_point is_nonzero is_tensor numel promote_types result_type".split()
-)
+_MODULES = {
+    "arithmetic": "add rsub sub subtract",
+    "creation": "arange as_tensor asarray empty empty_like eye from_numpy full full_like linspace logspace ones ones_like tensor zeros "
+    "zeros_like",
+    "dunder": "from_dlpack",
+    "properties": "can_cast finfo iinfo is_complex is_floating_point is_nonzero is_tensor numel promote_types result_type",
+    "sampling": "bernoulli get_rng_state multinomial normal poisson rand rand_like randint randint_like randn randn_like randperm",
+}
 _COMPOSED = (
     "functions",
     "functions_math",
 )  # modules with EXPORTS: name -> (function, whether it is also a Tensor method)
+_namespaces: list[dict[str, Any]] = []
+_complete = False
 
 
-def functions() -> dict[str, Callable[..., Any]]:
-    """The functions of the `tensorlite` namespace by name; gives Tensor its derived and composed methods on the way."""
-    found: dict[str, Callable[..., Any]] = {}
+def core(namespace: dict[str, Any]) -> None:
+    """Put the functions of the core into `namespace`, and the rest as soon as it is loaded."""
+    importlib.import_module(f"{__package__}.numpy_protocol")
+    namespace.update(attach())
+    for module, names in _MODULES.items():
+        found = importlib.import_module(f"{__package__}.{module}")
+        namespace.update({name: getattr(found, name) for name in names.split()})
+    _namespaces.append(namespace)
+
+
+def complete() -> bool:
+    """Load the remaining op families and compositions; returns False if that had been done before."""
+    global _complete
+    if _complete:
+        return False
+    _complete = True
+    from ..ops import load_all
+
+    load_all()
+    exports: Functions = {}
     for name in _COMPOSED:
-        if importlib.util.find_spec(f"{__package__}.{name}") is None:
-            continue
         for export, (function, is_method) in importlib.import_module(f"{__package__}.{name}").EXPORTS.items():
-            found[export] = function
+            exports[export] = function
             if is_method:
                 setattr(Tensor, export, function)
-    found = {**attach(), **found}
-    for module, names in ((creation, _CREATION), (sampling, _SAMPLING), (properties, _PROPERTIES)):
-        found.update({name: getattr(module, name) for name in names})
-    found.update({name: getattr(arithmetic, name) for name in ("add", "sub", "subtract", "rsub")})
-    found["from_dlpack"] = dunder.from_dlpack
-    return found
+    exports = {**attach(), **exports}
+    for namespace in _namespaces:
+        namespace.update({name: f for name, f in exports.items() if name not in namespace})
+    return True
+
+
+TensorType.complete = staticmethod(complete)

@@ -14,7 +14,7 @@ import numpy as np
 from ..autograd.graph import wrap
 from ..autograd.mode import mode
 from ..autograd.record import apply
-from ..ops import shape
+from ..ops import load_all, shape
 from ..ops.table import OPS, Op
 from .tensor import Tensor
 
@@ -52,6 +52,7 @@ _BY_FUNCTION: dict[Any, Op] = {}
 def op_for(function: Any) -> Op | None:
     """The op that stands for a NumPy function, if there is one."""
     if not _BY_FUNCTION:
+        load_all()
         for op in OPS.values():
             for f in op.numpy:
                 _BY_FUNCTION[f] = op

@@ -53,7 +53,7 @@ def can_cast(from_: dtype, to: dtype) -> bool:
     return order[a.kind] <= order[b.kind]
 
 
-class finfo:  # noqa: N801
+class finfo:
     """The limits of a floating dtype: `eps`, `max`, `min`, `tiny`, `resolution`, `bits`."""
 
     def __init__(self, type: Any = None) -> None:
@@ -73,7 +73,7 @@ class finfo:  # noqa: N801
         return f"finfo(resolution={self.resolution:g}, min={self.min:g}, max={self.max:g}, eps={self.eps:g}, smallest_normal={self.tiny:g}, tiny={self.tiny:g}, dtype={self.dtype})"
 
 
-class iinfo:  # noqa: N801
+class iinfo:
     """The limits of an integer dtype: `max`, `min`, `bits`."""
 
     def __init__(self, type: Any) -> None:

@@ -9,11 +9,10 @@ from __future__ import annotations
 import operator
 import weakref
 from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from ..autograd import engine
 from ..autograd.graph import Node, RemovableHandle, Variable, next_ticket, register_hook, wrap
 from ..autograd.inplace import apply_inplace
 from ..autograd.mode import mode
@@ -27,7 +26,22 @@ from .device import device as device_type
 from .size import Size
 
 
-class Tensor(Variable):
+class TensorType(type):
+    """The class of Tensor: a method that is not there yet may be one that the remaining op families bring."""
+
+    complete: ClassVar[Callable[[], bool]] = staticmethod(lambda: False)
+
+    def __getattr__(cls, name: str) -> Any:
+        if not name.startswith("__") and TensorType.complete():
+            return getattr(cls, name)
+        raise AttributeError(f"type object '{cls.__name__}' has no attribute '{name}'")
+
+    def __dir__(cls) -> list[str]:
+        TensorType.complete()
+        return [*super().__dir__(), *(name for base in cls.__mro__ for name in base.__dict__)]
+
+
+class Tensor(Variable, metaclass=TensorType):
     """A multi-dimensional array of one dtype that remembers how it was computed, so that gradients can be taken."""
 
     __array_priority__ = 1000
@@ -305,9 +319,13 @@ class Tensor(Variable):
 
     # -- operators ----------------------------------------------------------------------------------------------------
 
+    def __getattr__(self, name: str) -> Any:
+        if not name.startswith("__") and TensorType.complete():
+            return getattr(self, name)
+        raise AttributeError(f"'{type(self).__name__}' object has no attribute '{name}'")
+
     if TYPE_CHECKING:
-        # What the op table adds at import: methods by name, and the operators.
-        def __getattr__(self, name: str) -> Any: ...
+        # The operators, which the op table provides.
         def __add__(self, other: Any) -> Tensor: ...
         def __radd__(self, other: Any) -> Tensor: ...
         def __iadd__(self, other: Any) -> Tensor: ...
@@ -370,13 +388,13 @@ def _index_item(k: Any) -> Any:
     return k
 
 
-def _operator(op: Op, swap: bool = False) -> Callable[[Tensor, Any], Any]:
-    """A binary operator in its general form."""
+def _operator(op: Op, swap: bool = False, *rest: Any) -> Callable[[Tensor, Any], Any]:
+    """A binary operator in its general form; `rest` are further arguments of the op."""
 
     def method(self: Tensor, other: Any) -> Any:
         if not isinstance(other, _OPERANDS):
             return NotImplemented
-        return apply(op, (other, self) if swap else (self, other))
+        return apply(op, (other, self, *rest) if swap else (self, other, *rest))
 
     method.__name__ = f"__{'r' if swap else ''}{op.name}__"
     method.__doc__ = op.__doc__
@@ -474,26 +492,40 @@ def _fast_save(node: Node, saves: tuple[int, ...], left: Tensor, right: Tensor, 
     node.versions = versions or None
 
 
-def _inplace_operator(op: Op) -> Callable[[Tensor, Any], Any]:
+def _inplace_operator(op: Op, *rest: Any) -> Callable[[Tensor, Any], Any]:
     def method(self: Tensor, other: Any) -> Any:
-        if not isinstance(other, Tensor | int | float | complex | np.ndarray | np.generic):
+        if not isinstance(other, _OPERANDS):
             return NotImplemented
-        return apply_inplace(op, self, (other,))
+        return apply_inplace(op, self, (other, *rest))
 
     return method
 
 
-for _name, _op in {
-    "add": basic.add,
-    "sub": basic.sub,
-    "mul": basic.mul,
-    "truediv": basic.div,
-    "pow": basic.pow,
-    "matmul": linalg.matmul,
-}.items():
-    setattr(Tensor, f"__{_name}__", _operator(_op))
-    setattr(Tensor, f"__r{_name}__", _operator(_op, swap=True))
-    setattr(Tensor, f"__i{_name}__", _inplace_operator(_op))
+def _part(name: str) -> property:
+    def get(self: Tensor) -> Any:
+        return self if name == "real" and self._data.dtype.kind != "c" else apply(OPS[name], (self,))
+
+    def put(self: Tensor, value: Any) -> None:
+        get(self)[...] = value
+
+    return property(get, put, doc=f"The {name} part of a complex tensor; a view.")
+
+
+Tensor.real, Tensor.imag = _part("real"), _part("imag")  # type: ignore[attr-defined]
+
+for _name, _op, _rest in (
+    ("add", basic.add, ()),
+    ("sub", basic.sub, ()),
+    ("mul", basic.mul, ()),
+    ("truediv", basic.div, ()),
+    ("floordiv", basic.div, ("floor",)),
+    ("mod", OPS["remainder"], ()),
+    ("pow", basic.pow, ()),
+    ("matmul", linalg.matmul, ()),
+):
+    setattr(Tensor, f"__{_name}__", _operator(_op, False, *_rest))
+    setattr(Tensor, f"__r{_name}__", _operator(_op, True, *_rest))
+    setattr(Tensor, f"__i{_name}__", _inplace_operator(_op, *_rest))
 for _op, _compute in (
     (basic.add, operator.add),
     (basic.sub, operator.sub),
