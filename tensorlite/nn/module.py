@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Self
@@ -136,6 +135,8 @@ class Module:
     def _suggestion(self, name: str) -> str:
         if name.startswith("__"):
             return ""
+        import difflib
+
         close = difflib.get_close_matches(name, [n for n in dir(self) if not n.startswith("__")], 1)
         return f"; did you mean '{close[0]}'?" if close else ""
 

@@ -10,10 +10,12 @@ from ..dtypes import Array
 from ..kernels.optim import sgd_update
 from .optimizer import Group, Optimizer, State, new_step, number, scalar
 
+SMALL = 32 * 1024  # elements
+
 
 def fits_kernel(*arrays: Array) -> bool:
-    """Whether the blocked in-place kernels can work on these arrays."""
-    return arrays[0].dtype.char in "fd" and all(a.flags.c_contiguous for a in arrays)
+    """Whether the blocked in-place kernels can work on these arrays, and win: below some two blocks the plain formula is faster."""
+    return arrays[0].size > SMALL and arrays[0].dtype.char in "fd" and all(a.flags.c_contiguous for a in arrays)
 
 
 def refuse_both(foreach: Any, fused: Any, differentiable: Any) -> None:
@@ -46,7 +48,7 @@ class SGD(Optimizer):
         if first:
             state["momentum_buffer"] = np.empty_like(param)
         buffer = state.get("momentum_buffer") if momentum != 0 else None
-        if fits_kernel(param, *(() if buffer is None else (buffer,))):
+        if buffer is not None and fits_kernel(param, buffer):
             sgd_update(
                 param, grad, buffer, lr=lr, momentum=momentum, dampening=group["dampening"], weight_decay=decay,
                 nesterov=group["nesterov"], first=first,

@@ -100,15 +100,23 @@ def run(
     for _ in range(steps):
         expected = reference.step(problem.closure(torch, reference, ps))
         got = ours.step(problem.closure(tl, ours, qs))
-        np.testing.assert_allclose(float(got), float(expected), rtol=max(tolerance, 1e-12), err_msg=str(context))
+        np.testing.assert_allclose(got.item(), expected.item(), rtol=max(tolerance, 1e-12), err_msg=str(context))
         for p, q in zip(ps, qs, strict=True):
             np.testing.assert_allclose(
                 q.detach().numpy(), p.detach().numpy(), rtol=tolerance, atol=tolerance, err_msg=str(context)
             )
 
 
-@pytest.mark.parametrize("case", PRESENT, ids=name_of)
-def test_trajectory(case: tuple[OptimizerInfo, int]) -> None:
+WITH_KERNEL = ("SGD", "Adam", "AdamW")
+
+
+@pytest.mark.parametrize(
+    ("case", "kernel"),
+    [*((c, False) for c in PRESENT), *((c, True) for c in PRESENT if c[0].optim_cls.__name__ in WITH_KERNEL)],
+    ids=lambda v: name_of(v) if isinstance(v, tuple) else ("kernel" if v else "plain"),
+)
+def test_trajectory(case: tuple[OptimizerInfo, int], kernel: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tensorlite.optim.sgd.SMALL", 0 if kernel else 10**9)
     problem = Problem(seed=case[1])
     reference, ours, ps, qs, kwargs = make(*case, problem)
     run(problem, reference, ours, ps, qs, FEWER_STEPS.get(name_of(case), STEPS), 1e-10, kwargs)

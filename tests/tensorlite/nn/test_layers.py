@@ -83,7 +83,9 @@ def test_equal_to_torch(name: str) -> None:
     for a, b in pairs:
         if b.requires_grad:
             # torch's Hardsigmoid multiplies by a float32 1/6
-            np.testing.assert_allclose(a.grad.numpy(), b.grad.numpy(), rtol=1e-7 if name == "Hardsigmoid" else 1e-8, atol=1e-11)
+            np.testing.assert_allclose(
+                a.grad.numpy(), b.grad.numpy(), rtol=1e-7 if name == "Hardsigmoid" else 1e-8, atol=1e-11
+            )
     for a, b in zip(ours.buffers(), theirs.buffers(), strict=True):
         np.testing.assert_allclose(a.numpy(), b.numpy(), rtol=1e-9)
 
