@@ -1,0 +1,1 @@
+"""Decisions: edits, surprise and labels, fused and calibrated as one probability."""
