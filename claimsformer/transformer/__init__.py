@@ -5,6 +5,7 @@ from .cache import DecoderCache, KeyValueCache
 from .config import TransformerConfig
 from .feed_forward import FeedForward
 from .generation import Generation, GenerationOptions, generate, left_pad
+from .hugging_face import from_hugging_face
 from .layer_norm import LayerNorm, RMSNorm
 from .layers import DecoderLayer, EncoderLayer, LayerStack, Visibility
 from .model import Transformer
@@ -13,6 +14,7 @@ from .positional_encoding import LearnedPositions, RotaryEmbedding, SinusoidalPo
 __all__ = [
     "Transformer",
     "TransformerConfig",
+    "from_hugging_face",
     # parts
     "attention",
     "causal_mask",

@@ -197,15 +197,14 @@ def positions_of(real: Bools | None, length: int) -> Ids:
 
 
 def _ids(ids: Any) -> Tensor | None:
-    if ids is None:
-        return None
-    if isinstance(ids, Tensor):
-        tokens: Tensor = ids
+    tokens: Tensor | None = ids if isinstance(ids, Tensor) else None
+    if ids is None or tokens is not None:
         return tokens
     array = np.asarray(ids)
     if array.dtype.kind not in "iu":
         raise TypeError(f"ids must be integers, got {array.dtype}")
-    return tl.from_numpy(array.astype(np.int64))
+    tokens = tl.from_numpy(array.astype(np.int64))
+    return tokens
 
 
 def _size(ids: Tensor | None, embeddings: Tensor | None) -> tuple[int, int]:
