@@ -166,6 +166,11 @@ class TransformerConfig:
         return self.n_layers if self.n_decoder_layers is None else self.n_decoder_layers
 
     @property
+    def decoder_side(self) -> bool:
+        """Whether there is a decoder."""
+        return self.architecture != "encoder"
+
+    @property
     def has_final_norm(self) -> bool:
         return self.norm_position == "pre" if self.final_norm is None else self.final_norm
 

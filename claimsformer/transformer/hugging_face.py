@@ -243,7 +243,7 @@ def weights_from_hugging_face(tensors: Mapping[str, Any], model_type: str) -> Ar
     for name, value in tensors.items():
         array = np.asarray(value)
         for pattern, replacement in _NAMES.get(model_type, _DECODER):
-            name = re.sub(pattern, replacement, name)  # noqa: PLW2901
+            name = re.sub(pattern, replacement, name)
         if model_type == "gpt2" and array.ndim == 2 and name.startswith("decoder."):
             array = np.ascontiguousarray(array.T)
         if model_type == "gemma" and "norm." in name:

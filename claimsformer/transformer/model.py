@@ -204,7 +204,7 @@ def _ids(ids: Any) -> Tensor | None:
     if array.dtype.kind not in "iu":
         raise TypeError(f"ids must be integers, got {array.dtype}")
     tokens = tl.from_numpy(array.astype(np.int64))
-    return tokens
+    return tokens  # noqa: RET504 (typed above)
 
 
 def _size(ids: Tensor | None, embeddings: Tensor | None) -> tuple[int, int]:

@@ -85,7 +85,7 @@ def test_each_token_by_itself() -> None:
 
 
 def test_unknown_activation() -> None:
-    with pytest.raises(ValueError, match="swiglu.*got 'tanh'"):
+    with pytest.raises(ValueError, match=r"swiglu.*got 'tanh'"):
         FeedForward(4, 8, "tanh")  # type: ignore[arg-type]
 
 

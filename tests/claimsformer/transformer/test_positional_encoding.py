@@ -52,7 +52,7 @@ def test_learned_positions_add_rows_and_learn_them() -> None:
     np.testing.assert_array_equal(out.detach().numpy(), module.weight.detach().numpy()[places])
     out.sum().backward()
     assert module.weight.grad.numpy()[:, 0].tolist() == [2, 1, 2, 0, 1]
-    with pytest.raises(IndexError, match="position 5 .* max_length=5"):
+    with pytest.raises(IndexError, match=r"position 5 .* max_length=5"):
         module(tl.zeros(1, 6, 4), np.arange(6))
 
 
