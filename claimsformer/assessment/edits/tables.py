@@ -100,8 +100,10 @@ class EditTables:
     @classmethod
     def from_dict(cls, state: Mapping[str, Any]) -> EditTables:
         """The tables that `to_dict` described."""
-        frames = {name: pl.DataFrame(state[name], schema=schema) for name, schema in _SCHEMAS.items() if name in state}
-        rest = {name: value for name, value in state.items() if name not in _SCHEMAS}
+        frames: dict[str, Any] = {
+            name: pl.DataFrame(state[name], schema=schema) for name, schema in _SCHEMAS.items() if name in state
+        }
+        rest: dict[str, Any] = {name: value for name, value in state.items() if name not in _SCHEMAS}
         return cls(**frames, **rest)
 
 

@@ -1,0 +1,220 @@
+"""How surprising each field of a claim is, given the rest of it, and how rare such a surprise is among ordinary claims.
+
+Every field is hidden by itself (with whatever would give it away) and predicted. Its surprise is the negative
+log-likelihood of what is there. A surprise becomes a conformal p-value by its rank among held-out claims:
+p = (1 + #{calibration surprises at least as large}) / (n + 1), which is uniform or larger on exchangeable ordinary
+claims (Vovk et al. 2005). A claim's score is the largest -log10 p of its fields, and its own p-value that of the score
+among held-out claims. A queue of claims with a bounded share of false alarms comes from Benjamini and Hochberg (1995).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from claimsformer.assessment.masked_model import MaskedClaimModel, Prediction
+from claimsformer.errors import ConfigError
+from claimsformer.tokenizer.fields import ClaimBatch, FieldTokenizer, choose_field, closure, hide
+
+__all__ = ["Alternatives", "Calibration", "Surprises", "benjamini_hochberg", "conformal_p", "expected", "surprises"]
+
+Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Surprises:
+    """`values` (N, F): the largest surprise of each field's tokens in nats, NaN where a claim lacks the field; `ranks`
+    (N, F): the rank it stands at, 0 for fields with one value."""
+
+    fields: tuple[str, ...]
+    values: Floats
+    ranks: Ints
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+
+def _passes(tokenizer: FieldTokenizer, passes: Mapping[str, bool]) -> list[tuple[str, int | None]]:
+    widths = {field.name: len(field.columns) for field in tokenizer.spec.fields}
+    found: list[tuple[str, int | None]] = []
+    for name, one_by_one in passes.items():
+        ranked = one_by_one and widths[name] > 1
+        found += [(name, rank) for rank in range(1, widths[name] + 1)] if ranked else [(name, None)]
+    return found
+
+
+def surprises(
+    model: MaskedClaimModel,
+    tokenizer: FieldTokenizer,
+    claims: ClaimBatch,
+    passes: Mapping[str, bool],
+    *,
+    batch_size: int = 256,
+    on_batch: Callable[[int], None] | None = None,
+) -> Surprises:
+    """Score each field of each claim; claims of similar length go together, the result is in the order given."""
+    fields = tuple(passes)
+    values = np.full((len(claims), len(fields)), np.nan)
+    ranks = np.zeros((len(claims), len(fields)), dtype=np.int64)
+    order = np.argsort(claims.lengths, kind="stable")
+    for start in range(0, len(order), batch_size):
+        rows = order[start : start + batch_size]
+        for prediction in _predictions(model, tokenizer, claims[rows].compact(), passes):
+            column = fields.index(prediction.field)
+            _keep_largest(values, ranks, column, rows, prediction)
+        if on_batch is not None:
+            on_batch(len(rows))
+    return Surprises(fields, values, ranks)
+
+
+def _predictions(
+    model: MaskedClaimModel, tokenizer: FieldTokenizer, batch: ClaimBatch, passes: Mapping[str, bool]
+) -> list[Prediction]:
+    found = []
+    for name, rank in _passes(tokenizer, passes):
+        chosen = choose_field(tokenizer, batch, name, rank)
+        rows = np.flatnonzero(chosen.any(axis=1))
+        if not len(rows):
+            continue
+        part, wanted = batch[rows], chosen[rows]
+        shown = hide(tokenizer, part, closure(tokenizer, part, wanted))
+        for prediction in model.predict(shown, part, wanted):
+            found.append(Prediction(name, rows[prediction.rows], prediction.ranks, prediction.truth, prediction.log_p))
+    return found
+
+
+def _keep_largest(values: Floats, ranks: Ints, column: int, rows: Ints, prediction: Prediction) -> None:
+    surprise = -prediction.log_p[np.arange(len(prediction.truth)), prediction.truth].astype(np.float64)
+    for k in np.argsort(surprise, kind="stable").tolist():  # the largest is written last
+        row = rows[prediction.rows[k]]
+        if not surprise[k] < values[row, column]:
+            values[row, column], ranks[row, column] = surprise[k], prediction.ranks[k]
+
+
+@dataclass(frozen=True)
+class Alternatives:
+    """What the model expected in place of one value: (words, probability), the likeliest first."""
+
+    field: str
+    rank: int
+    found: str
+    probability: float
+    options: tuple[tuple[str, float], ...]
+
+
+def expected(
+    model: MaskedClaimModel,
+    tokenizer: FieldTokenizer,
+    claim: ClaimBatch,
+    name: str,
+    rank: int,
+    *,
+    n: int = 3,
+    all_ranks: bool = False,
+) -> Alternatives:
+    """The likeliest values of one field of one claim, the rest of it given; raises ConfigError where it lacks it."""
+    if len(claim) != 1:
+        raise ConfigError(f"expected one claim, got {len(claim)}")
+    batch = claim.compact()
+    wanted = choose_field(tokenizer, batch, name, None if all_ranks or rank == 0 else rank)
+    if not wanted.any():
+        raise ConfigError(f"the claim has no {name!r} of rank {rank}")
+    shown = hide(tokenizer, batch, closure(tokenizer, batch, wanted))
+    prediction = model.predict(shown, batch, wanted)[0]
+    k = int(np.flatnonzero(prediction.ranks == rank)[0])
+    probability = np.exp(prediction.log_p[k].astype(np.float64))
+    start = tokenizer.slices[name].start
+    likely = np.argsort(-probability, kind="stable")[:n].tolist()
+    return Alternatives(
+        name,
+        rank,
+        tokenizer.describe(start + int(prediction.truth[k])),
+        float(probability[prediction.truth[k]]),
+        tuple((tokenizer.describe(start + i), float(probability[i])) for i in likely),
+    )
+
+
+def conformal_p(scores: Floats, calibration: Floats) -> Floats:
+    """(1 + #{calibration >= score}) / (n + 1) for each score; NaN stays NaN; `calibration` is sorted ascending."""
+    at_least = len(calibration) - np.searchsorted(calibration, scores, side="left")
+    p: Floats = (1 + at_least) / (len(calibration) + 1)
+    return np.where(np.isnan(scores), np.nan, p)
+
+
+TAIL = 0.98  # beyond this quantile of the calibration an exponential tail ranks what no calibration claim reached
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """Sorted surprises of held-out claims by field, and their sorted claim scores."""
+
+    fields: tuple[str, ...]
+    surprises: tuple[Floats, ...]
+    scores: Floats
+
+    @classmethod
+    def fit(cls, held_out: Surprises) -> Calibration:
+        """Learn from claims that the model was not trained on."""
+        columns = tuple(np.sort(c[~np.isnan(c)]) for c in held_out.values.T)
+        unscored = cls(held_out.fields, columns, np.empty(0))
+        return cls(held_out.fields, columns, np.sort(unscored.evidence(held_out).max(axis=1)))
+
+    def p_values(self, found: Surprises) -> Floats:
+        """Conformal p-values (N, F) by field, NaN where a claim lacks it."""
+        columns = [conformal_p(c, s) for c, s in zip(found.values.T, self.surprises, strict=True)]
+        return np.stack(columns, axis=1)
+
+    def evidence(self, found: Surprises) -> Floats:
+        """-log10 of smooth p-values (N, F), 0 where a claim lacks the field.
+
+        Up to the 98 % quantile these are the conformal ones; beyond, an exponential tail fitted to the calibration's
+        exceedances goes on where ranks would all tie. They order claims; `claim_p` is what is valid.
+        """
+        columns = [_smooth(c, s) for c, s in zip(found.values.T, self.surprises, strict=True)]
+        return np.stack(columns, axis=1)
+
+    def claim_p(self, scores: Floats) -> Floats:
+        """Conformal p-values (N,) of claim scores."""
+        return conformal_p(scores, self.scores)
+
+    def to_arrays(self, prefix: str = "calibration.") -> dict[str, npt.NDArray[np.float32]]:
+        """Arrays by name, to be saved beside the weights."""
+        arrays = {f"{prefix}{name}": s for name, s in zip(self.fields, self.surprises, strict=True)}
+        return {k: v.astype(np.float32) for k, v in (arrays | {f"{prefix}#scores": self.scores}).items()}
+
+    @classmethod
+    def from_arrays(cls, fields: Sequence[str], arrays: Mapping[str, Any], prefix: str = "calibration.") -> Calibration:
+        """The calibration that `to_arrays` gave."""
+        values = tuple(np.asarray(arrays[f"{prefix}{name}"], np.float64) for name in fields)
+        return cls(tuple(fields), values, np.asarray(arrays[f"{prefix}#scores"], np.float64))
+
+
+def _smooth(scores: Floats, calibration: Floats) -> Floats:
+    if not len(calibration):
+        return np.zeros(len(scores))
+    p = conformal_p(scores, calibration)
+    threshold = float(np.quantile(calibration, TAIL))
+    beyond = calibration[calibration > threshold] - threshold
+    scale = max(float(beyond.mean()) if len(beyond) else 0.0, 0.1)
+    share = (1 + len(beyond)) / (len(calibration) + 1)
+    with np.errstate(over="ignore", invalid="ignore"):
+        tail = -np.log10(share) + (scores - threshold) / scale / np.log(10)
+        smooth = np.where(scores > threshold, tail, -np.log10(p))
+    return np.nan_to_num(smooth, nan=0.0)
+
+
+def benjamini_hochberg(p: Floats, rate: float = 0.1) -> npt.NDArray[np.bool_]:
+    """Which claims to queue so that the expected share of ordinary ones among them is at most `rate`."""
+    if not 0 < rate < 1:
+        raise ConfigError(f"rate must be between 0 and 1, got {rate}")
+    order = np.argsort(p, kind="stable")
+    passed = np.flatnonzero(p[order] <= rate * np.arange(1, len(p) + 1) / max(1, len(p)))
+    queued = np.zeros(len(p), dtype=np.bool_)
+    if len(passed):
+        queued[order[: passed[-1] + 1]] = True
+    return queued
