@@ -47,6 +47,9 @@ def evaluate(f: Callable[..., Any], inputs: Sequence[Any], arrays: Sequence[Any]
         return [t._data for t in outputs_of(f(*arguments))], list(signature)
 
 
+Evaluate = Callable[[list[Any]], tuple[list[Any], list[Any]]]
+
+
 def directional(
     f: Callable[..., Any], inputs: Sequence[Any], directions: Sequence[Any], method: str = "auto"
 ) -> Derivative:
@@ -54,92 +57,111 @@ def directional(
 
     `method` is "complex", "richardson", or "auto": the complex step if it is valid for this function, else Richardson.
     """
-    if method not in ("auto", "complex", "richardson"):
-        raise ValueError(f"method must be 'auto', 'complex' or 'richardson', got {method!r}")
     arrays = [x._data for x in inputs if isinstance(x, Variable)]
     steps = [np.zeros(1) if d is None else d for d in directions]
-    if method != "richardson" and not any(np.iscomplexobj(a) for a in arrays):
-        found = _complex_step(f, inputs, arrays, steps)
-        if found is not None:
-            return found
-        if method == "complex":
+    return Differentiator(lambda values: evaluate(f, inputs, values), arrays, method).along(steps)
+
+
+class Differentiator:
+    """Directional derivatives of one function at one point; what does not depend on the direction is worked out once.
+
+    `compute(arrays)` gives the output arrays and the branches taken. A complex step counts as valid when every imaginary part arrives and,
+    in the first direction asked for, it agrees with a difference quotient.
+    """
+
+    def __init__(self, compute: Evaluate, arrays: Sequence[Any], method: str = "auto") -> None:
+        if method not in ("auto", "complex", "richardson"):
+            raise ValueError(f"method must be 'auto', 'complex' or 'richardson', got {method!r}")
+        self.compute = compute
+        self.arrays = list(arrays)
+        self.method = method
+        self.here, self.signature = compute(self.arrays)
+        self.smooth: bool | None = None  # known once a direction was tried
+        self._stepping = method != "richardson" and not any(np.iscomplexobj(a) for a in arrays)
+        self._proven = False
+
+    def along(self, steps: Sequence[Any]) -> Derivative:
+        """The derivative along `steps`, one array for each input. Raises RuntimeError where method="complex" is not valid."""
+        if self._stepping:
+            found = self._complex_step(steps)
+            if found is not None:
+                return found
+            self._stepping = False
+        if self.method == "complex":
             raise RuntimeError(
                 "the complex step is not valid for this function: an imaginary part was lost on the way; use method='richardson'"
             )
-    return _richardson(f, inputs, arrays, steps)
+        return self.richardson(steps)
+
+    def _complex_step(self, steps: Sequence[Any]) -> Derivative | None:
+        """None where the complex step is not valid: complex values are refused, an imaginary part is dropped, or a difference disagrees."""
+        try:
+            with dual():
+                outs, _ = self.compute(_moved(self.arrays, steps, 1j * STEP))
+        except (RuntimeError, TypeError, ValueError, IndexError, NotImplementedError, np.linalg.LinAlgError):
+            return None
+        values = [o.imag / STEP if o.dtype.kind == "c" else np.zeros(o.shape) for o in outs]
+        if not self._proven:
+            plus, above = self.compute(_moved(self.arrays, steps, _CHECK_STEP))
+            minus, below = self.compute(_moved(self.arrays, steps, -_CHECK_STEP))
+            self.smooth = above == self.signature == below
+            if not self._agrees(outs, values, plus, minus):
+                return None
+            self._proven = True
+        return Derivative(
+            tuple(values), tuple(np.abs(v) * 1e-14 for v in values), "complex step", self.smooth is not False
+        )
+
+    def _agrees(self, outs: Sequence[Any], values: Sequence[Any], plus: Sequence[Any], minus: Sequence[Any]) -> bool:
+        for out, value, a, b, z in zip(outs, values, plus, minus, self.here, strict=True):
+            if out.dtype.kind != "c":
+                if out.dtype.kind == "f" and not np.array_equal(a, b, equal_nan=True):
+                    return False
+                continue
+            rough = (a - b) / (2 * _CHECK_STEP)
+            size = np.abs(z).max(initial=1.0) + np.abs(value).max(initial=0.0)
+            finite = np.isfinite(rough) & np.isfinite(value)
+            if self.smooth and finite.any() and np.abs(value - rough)[finite].max() > 1e-3 * size:
+                return False
+        return True
+
+    def richardson(self, steps: Sequence[Any], h: float = 1e-2, levels: int = 5) -> Derivative:
+        """Central differences at h, h/2, h/4, …, extrapolated to 0; the spread of the last two columns is the error estimate."""
+        smooth = was_smooth = True
+        table: list[list[Any]] = []
+        for level in range(levels):
+            step = h / 2**level
+            plus, above = self.compute(_moved(self.arrays, steps, step))
+            minus, below = self.compute(_moved(self.arrays, steps, -step))
+            smooth = above == self.signature == below
+            row = [[(p - m) / (2 * step) for p, m in zip(plus, minus, strict=True)]]
+            if not table or not was_smooth:
+                table = []  # only steps on the same smooth piece may be extrapolated together
+            was_smooth = smooth
+            for j in range(len(table)):
+                factor = 4.0 ** (j + 1)
+                row.append([(factor * a - b) / (factor - 1) for a, b in zip(row[j], table[-1][j], strict=True)])
+            table.append(row)
+        best = table[-1]
+        values = tuple(best[-1])
+        if len(best) > 1:
+            # rounding: the values' last digits, divided by the smallest step
+            noise = [np.abs(z) * 4e-16 / (h / 2 ** (levels - 1)) for z in self.here]
+            errors = tuple(
+                np.abs(a - b) + np.abs(a) * 1e-11 + n for a, b, n in zip(best[-1], best[-2], noise, strict=True)
+            )
+        else:
+            errors = tuple(np.full(np.shape(v), np.inf) for v in values)
+        self.smooth = smooth if self.smooth is None else self.smooth and smooth
+        return Derivative(values, errors, "Richardson", smooth)
+
+    def one_sided(self, steps: Sequence[Any], h: float = 1e-6) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
+        """The difference quotients to the left and to the right, for what has a kink here."""
+        plus, _ = self.compute(_moved(self.arrays, steps, h))
+        minus, _ = self.compute(_moved(self.arrays, steps, -h))
+        left = tuple((z - m) / h for z, m in zip(self.here, minus, strict=True))
+        return left, tuple((p - z) / h for z, p in zip(self.here, plus, strict=True))
 
 
 def _moved(arrays: Sequence[Any], steps: Sequence[Any], h: Any) -> list[Any]:
     return [a + h * s if a.dtype.kind in "fc" else a for a, s in zip(arrays, steps, strict=True)]
-
-
-def _complex_step(
-    f: Callable[..., Any], inputs: Sequence[Any], arrays: Sequence[Any], steps: Sequence[Any]
-) -> Derivative | None:
-    """None where the complex step is not valid: the function refuses complex values, drops the imaginary part, or disagrees with a difference."""
-    try:
-        with dual():
-            outs, signature = evaluate(f, inputs, _moved(arrays, steps, 1j * STEP))
-    except (RuntimeError, TypeError, ValueError, IndexError, NotImplementedError, np.linalg.LinAlgError):
-        return None
-    plus, _ = evaluate(f, inputs, _moved(arrays, steps, _CHECK_STEP))
-    minus, _ = evaluate(f, inputs, _moved(arrays, steps, -_CHECK_STEP))
-    here, at_zero = evaluate(f, inputs, arrays)
-    values = []
-    for out, a, b, z in zip(outs, plus, minus, here, strict=True):
-        if out.dtype.kind != "c":
-            if out.dtype.kind == "f" and not np.array_equal(a, b, equal_nan=True):
-                return None
-            values.append(np.zeros(out.shape))
-            continue
-        value = out.imag / STEP
-        rough = (a - b) / (2 * _CHECK_STEP)
-        size = np.abs(z).max(initial=1.0) + np.abs(value).max(initial=0.0)
-        finite = np.isfinite(rough) & np.isfinite(value)
-        if signature == at_zero and finite.any() and np.abs(value - rough)[finite].max() > 1e-3 * size:
-            kinked = (
-                _signature(f, inputs, _moved(arrays, steps, _CHECK_STEP)) != at_zero
-                or _signature(f, inputs, _moved(arrays, steps, -_CHECK_STEP)) != at_zero
-            )
-            if not kinked:
-                return None
-        values.append(value)
-    return Derivative(tuple(values), tuple(np.abs(v) * 1e-14 for v in values), "complex step")
-
-
-def _signature(f: Callable[..., Any], inputs: Sequence[Any], arrays: Sequence[Any]) -> list[Any]:
-    return evaluate(f, inputs, arrays)[1]
-
-
-def _richardson(
-    f: Callable[..., Any],
-    inputs: Sequence[Any],
-    arrays: Sequence[Any],
-    steps: Sequence[Any],
-    h: float = 1e-2,
-    levels: int = 5,
-) -> Derivative:
-    """Central differences at h, h/2, h/4, …, extrapolated to 0; the spread of the last two columns is the error estimate."""
-    _, at_zero = evaluate(f, inputs, arrays)
-    smooth = was_smooth = True
-    table: list[list[Any]] = []
-    for level in range(levels):
-        step = h / 2**level
-        plus, s1 = evaluate(f, inputs, _moved(arrays, steps, step))
-        minus, s2 = evaluate(f, inputs, _moved(arrays, steps, -step))
-        smooth = s1 == at_zero == s2
-        row = [[(p - m) / (2 * step) for p, m in zip(plus, minus, strict=True)]]
-        if not table or not was_smooth:
-            table = []  # only steps on the same smooth piece may be extrapolated together
-        was_smooth = smooth
-        for j in range(len(table)):
-            factor = 4.0 ** (j + 1)
-            row.append([(factor * a - b) / (factor - 1) for a, b in zip(row[j], table[-1][j], strict=True)])
-        table.append(row)
-    best = table[-1]
-    values = tuple(best[-1])
-    if len(best) > 1:
-        errors = tuple(np.abs(a - b) + np.abs(a) * 1e-11 for a, b in zip(best[-1], best[-2], strict=True))
-    else:
-        errors = tuple(np.full(np.shape(v), np.inf) for v in values)
-    return Derivative(values, errors, "Richardson", smooth)

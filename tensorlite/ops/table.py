@@ -20,7 +20,7 @@ This module knows nothing of Tensor: an op called with ndarrays computes; called
 from __future__ import annotations
 
 import types
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, overload
 
 import numpy as np
@@ -46,13 +46,6 @@ OPS = Table()
 
 _ALIASES = {"input": "x", "self": "x", "other": "y", "axis": "dim", "axes": "dim", "keepdims": "keepdim"}
 _NO_DEFAULT = object()
-
-
-class Sample(NamedTuple):
-    """One set of arguments to check an op with: positional values (ndarrays are differentiable inputs) and keyword arguments."""
-
-    args: tuple[Any, ...]
-    kwargs: dict[str, Any] = {}
 
 
 def unchanged(g: Any) -> Any:
@@ -125,6 +118,7 @@ class Op:
         variadic: the first parameter is a sequence of tensors.
         view: the result shares memory with the first input.
         n_outputs: how many results (0: a tuple whose length depends on the arguments).
+        samples: draws arguments to check the op with from a `tensorlite.testing.Source`, for an op that brings its own spec.
     """
 
     def __init__(
@@ -147,7 +141,7 @@ class Op:
         inplace: bool = False,
         numpy: Any = (),
         definition: Callable[..., Any] | None = None,
-        samples: Callable[..., Iterator[Sample]] | None = None,
+        samples: Callable[[Any], tuple[Any, ...]] | None = None,
         outputs: type[Any] | None = None,
     ) -> None:
         self.name = name or forward.__name__.rstrip("_")
