@@ -35,7 +35,7 @@ def apply_inplace(op: Op, target: Variable, args: tuple[Any, ...], kwargs: dict[
         return target
     result = apply(op, bound)
     if result._data.dtype != target._data.dtype:
-        _check_castable(result._data.dtype, target._data.dtype)
+        check_castable(result._data.dtype, target._data.dtype)
         if result._rg:
             result = apply(cast, (result, target._data.dtype))
     if recording and result._rg and result._node is not None:
@@ -74,15 +74,7 @@ def bump(target: Variable) -> None:
 
 def _check_allowed(op: Op, target: Variable, recording: bool) -> None:
     data = target._data
-    if (
-        0 in data.strides
-        and data.size > 1
-        and any(s == 0 and n > 1 for s, n in zip(data.strides, data.shape, strict=True))
-    ):
-        raise RuntimeError(
-            "unsupported operation: more than one element of the written-to tensor refers to a single memory location. "
-            "Please clone() the tensor before performing the operation."
-        )
+    check_no_self_overlap(data)
     if not data.flags.writeable:
         raise RuntimeError(
             f"{op.name}_(): the memory of this tensor is read-only; clone() it before changing it in place"
@@ -114,7 +106,21 @@ def _check_allowed(op: Op, target: Variable, recording: bool) -> None:
         )
 
 
-def _check_castable(source: Any, target: Any) -> None:
+def check_no_self_overlap(data: Any) -> None:
+    """Raises RuntimeError for an array in which several elements are one place in memory, as after `expand`."""
+    if (
+        0 in data.strides
+        and data.size > 1
+        and any(s == 0 and n > 1 for s, n in zip(data.strides, data.shape, strict=True))
+    ):
+        raise RuntimeError(
+            "unsupported operation: more than one element of the written-to tensor refers to a single memory location. "
+            "Please clone() the tensor before performing the operation."
+        )
+
+
+def check_castable(source: Any, target: Any) -> None:
+    """Raises RuntimeError if values of one dtype may not be written into another: a float into an integer, say."""
     if _KINDS[source.kind] > _KINDS[target.kind]:
         a, b = from_numpy_dtype(source).name, from_numpy_dtype(target).name
         raise RuntimeError(f"result type {a} can't be cast to the desired output type {b}")

@@ -32,9 +32,10 @@ def sum_to_shape(x: Any, size: Any) -> Any:
     if lead < 0 or any(s not in (1, n) for s, n in zip(size, x.shape[lead:], strict=True)):
         raise RuntimeError(f"size {{{list(size)}}} is not expandable to size {{{list(x.shape)}}}.")
     dims = tuple(range(lead)) + tuple(lead + i for i, s in enumerate(size) if s == 1 and x.shape[lead + i] != 1)
+    target = np.int64 if x.dtype.kind in "bui" else x.dtype
     if not dims:
-        return x.copy()
-    return np.sum(x, axis=dims, keepdims=True, dtype=_accumulator(x)).astype(x.dtype, copy=False).reshape(size)
+        return x.astype(target)
+    return np.sum(x, axis=dims, keepdims=True, dtype=_accumulator(x)).astype(target, copy=False).reshape(size)
 
 
 sum_to_shape.grad(x=lambda g, x_shape: np.broadcast_to(g, x_shape))

@@ -309,7 +309,7 @@ def index_add(x: Any, dim: Any, index: Any, source: Any, alpha: Any = 1) -> Any:
     """A copy of `x` with `alpha * source` added slice by slice at `index` along `dim`."""
     d, index = _slices(x, dim, index, "index_add")
     out = np.array(x, copy=True)
-    source = source if alpha == 1 else source * alpha
+    source = source if alpha == 1 else source * np.asarray(alpha).astype(source.dtype)
     if not x.ndim:
         np.add.at(out.reshape(1), index, source.reshape(-1))
         return out

@@ -10,6 +10,7 @@ import numpy as np
 from ..autograd.inplace import apply_inplace
 from ..autograd.record import apply
 from ..ops import basic
+from .methods import write_out
 from .tensor import Tensor
 
 
@@ -27,19 +28,23 @@ def _scaled(y: Any, alpha: Any, x: Any) -> Any:
     return apply(basic.mul, (y, alpha)) if isinstance(y, Tensor) else y * alpha
 
 
-def add(input: Any, other: Any, *, alpha: Any = 1) -> Any:
+def _result(name: str, result: Any, out: Any, args: tuple[Any, ...]) -> Any:
+    return result if out is None else write_out(name, result, out, args)
+
+
+def add(input: Any, other: Any, *, alpha: Any = 1, out: Any = None) -> Any:
     """`input + alpha * other`, broadcast."""
-    return apply(basic.add, (input, _scaled(other, alpha, input)))
+    return _result("add", apply(basic.add, (input, _scaled(other, alpha, input))), out, (input, other))
 
 
-def sub(input: Any, other: Any, *, alpha: Any = 1) -> Any:
+def sub(input: Any, other: Any, *, alpha: Any = 1, out: Any = None) -> Any:
     """`input - alpha * other`, broadcast."""
-    return apply(basic.sub, (input, _scaled(other, alpha, input)))
+    return _result("sub", apply(basic.sub, (input, _scaled(other, alpha, input))), out, (input, other))
 
 
-def rsub(input: Any, other: Any, *, alpha: Any = 1) -> Any:
+def rsub(input: Any, other: Any, *, alpha: Any = 1, out: Any = None) -> Any:
     """`other - alpha * input`, broadcast."""
-    return apply(basic.sub, (other, _scaled(input, alpha, other)))
+    return _result("rsub", apply(basic.sub, (other, _scaled(input, alpha, other))), out, (input, other))
 
 
 def _inplace(op: Any) -> Callable[..., Any]:

@@ -39,7 +39,7 @@ def composed(
                 return result
             from .methods import write_out
 
-            return write_out(title, result, out)
+            return write_out(title, result, out, args)
 
         public.__name__ = public.__qualname__ = title
         exports[title] = (public, method)
@@ -66,7 +66,7 @@ def _calling(op: Op, name: str) -> Callable[..., Any]:
             return result
         from .methods import write_out
 
-        return write_out(name, result, out)
+        return write_out(name, result, out, args)
 
     function.__name__ = function.__qualname__ = name
     function.__doc__ = op.__doc__

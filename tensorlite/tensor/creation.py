@@ -127,17 +127,13 @@ def _dtype_or_default(d: Any) -> np.dtype[Any]:
     return get_default_dtype().dtype if d is None else to_numpy_dtype(d)
 
 
-def zeros(
-    *size: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False, out: Any = None, layout: Any = None
-) -> Tensor:
+def zeros(*size: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False, layout: Any = None) -> Tensor:
     """A tensor of zeros."""
     check_device(device)
     return _finish(np.zeros(sizes(size), _dtype_or_default(dtype)), requires_grad)
 
 
-def ones(
-    *size: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False, out: Any = None, layout: Any = None
-) -> Tensor:
+def ones(*size: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False, layout: Any = None) -> Tensor:
     """A tensor of ones."""
     check_device(device)
     return _finish(np.ones(sizes(size), _dtype_or_default(dtype)), requires_grad)

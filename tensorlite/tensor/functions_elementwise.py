@@ -125,6 +125,18 @@ def positive(input: Tensor) -> Tensor:
 
 
 @_export
+def resolve_conj(input: Tensor) -> Tensor:
+    """`input` itself: conjugation is never pending."""
+    return input
+
+
+@_export
+def resolve_neg(input: Tensor) -> Tensor:
+    """`input` itself: negation is never pending."""
+    return input
+
+
+@_export
 def is_conj(input: Tensor) -> bool:
     """Whether conjugation is pending; never, as it is done at once."""
     return False

@@ -16,7 +16,7 @@ EXPORTS: Exports = {**_ELEMENTWISE, **_REDUCE, **_SORT, **_LINALG}
 ALIASES = {
     "absolute": "abs", "arccos": "acos", "arccosh": "acosh", "arcsin": "asin", "arcsinh": "asinh", "arctan": "atan", "arctan2": "atan2",
     "arctanh": "atanh", "clip": "clamp", "conj_physical": "conj", "divide": "div", "fix": "trunc", "greater": "gt", "greater_equal": "ge",
-    "less": "lt", "less_equal": "le", "multiply": "mul", "negative": "neg", "not_equal": "ne", "resolve_conj": "positive", "resolve_neg": "positive",
+    "less": "lt", "less_equal": "le", "multiply": "mul", "negative": "neg", "not_equal": "ne",
 }  # fmt: skip
 for _new, _old in ALIASES.items():
     alias(EXPORTS, _new, _old)

@@ -107,27 +107,17 @@ def _type(self: Tensor, dtype: Any = None, non_blocking: bool = False) -> Any:
     """The legacy name of the tensor's type, or the tensor converted to another."""
     from ..autograd.graph import type_name
 
-    return type_name(self._data) if dtype is None else self.to(_legacy(dtype))
+    return type_name(self._data) if dtype is None else self.to(legacy_dtype(dtype))
 
 
-_LEGACY = {
-    "Float": "float32",
-    "Double": "float64",
-    "Half": "float16",
-    "Long": "int64",
-    "Int": "int32",
-    "Short": "int16",
-    "Char": "int8",
-    "Byte": "uint8",
-    "Bool": "bool",
-}
-
-
-def _legacy(name: Any) -> Any:
+def legacy_dtype(name: Any) -> Any:
+    """The dtype of a legacy type, given by its class or its name ("torch.FloatTensor"); anything else is a dtype already."""
     if isinstance(name, str):
-        short = name.rpartition(".")[2].removesuffix("Tensor")
-        return np.dtype(_LEGACY.get(short, short))
-    return name
+        from .legacy import DTYPES
+
+        short = name.rpartition(".")[2]
+        return DTYPES.get(short) or np.dtype(short)
+    return getattr(name, "legacy_dtype", name)
 
 
 def _cast_to(name: str) -> Any:

@@ -63,6 +63,8 @@ def to_tensorlite(value: Any) -> Any:
     if isinstance(value, torch.Tensor):
         if value.dtype not in _DTYPES or value.layout != torch.strided:
             raise NotRepresentable(f"{value.dtype} {value.layout}")
+        if value.ndim > 64:
+            raise NotRepresentable(f"{value.ndim} dims; NumPy has at most 64")
         array = value.detach().resolve_conj().resolve_neg().numpy()
         t = tl.from_numpy(array if any(s == 0 for s in array.strides) else array.copy(order="K"))
         return t.requires_grad_() if value.requires_grad else t
@@ -110,6 +112,7 @@ _CALLS: dict[str, Callable[..., Any]] = {
     "polygamma": lambda x, n: tl.polygamma(n, x),
     "special.polygamma": lambda x, n: tl.special.polygamma(n, x),
     "zero_": lambda x: x.clone().zero_(),
+    "normal:in_place": lambda x, mean, std: x.clone().normal_(mean, std),
 }
 
 # Results that cannot be the same numbers: random ones, whose streams are not torch's, and uninitialised memory. As in torch's own tests of
@@ -158,10 +161,13 @@ class Outcome:
 
 
 def values(result: Any, kind: type) -> list[Any]:
-    return [
-        t.detach().resolve_conj().resolve_neg().numpy(force=True) if kind is torch.Tensor else t.detach().numpy()
-        for t in tensors_in(result, kind)
-    ]
+    """The tensors of a result as ndarrays."""
+    if kind is not torch.Tensor:
+        return [t.detach().numpy() for t in tensors_in(result, kind)]
+    found = [t.detach().resolve_conj().resolve_neg() for t in tensors_in(result, kind)]
+    if any(t.dtype not in _DTYPES for t in found):
+        raise NotRepresentable(f"a result of dtype {[t.dtype for t in found]}")
+    return [t.numpy(force=True) for t in found]
 
 
 def assert_same(ours: list[Any], theirs: list[Any], what: str, rtol: float, atol: float) -> None:
@@ -287,9 +293,14 @@ def _random(rng: np.random.Generator, shape: Any, dtype: torch.dtype) -> Any:
     return np.asarray(x).astype(str(dtype).removeprefix("torch."))
 
 
+def function_of(opinfo: Any) -> Callable[..., Any] | None:
+    """tensorlite's function for an OpInfo and its variant."""
+    return find(f"{opinfo.name}:{opinfo.variant_test_name}") or find(opinfo.name)
+
+
 def run(opinfo: Any, dtype: torch.dtype = torch.float64, limit: int | None = None) -> Outcome | None:
     """All samples of one OpInfo; None if tensorlite does not have the op or torch has no such samples."""
-    function = find(f"{opinfo.name}:{opinfo.variant_test_name}") or find(opinfo.name)
+    function = function_of(opinfo)
     if function is None or dtype not in opinfo.dtypes:
         return None
     variant = opinfo.name + (f":{opinfo.variant_test_name}" if opinfo.variant_test_name else "")

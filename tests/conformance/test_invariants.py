@@ -24,7 +24,7 @@ CONVERSIONS = frozenset("to type_as double cdouble float_power result_type".spli
 
 @pytest.mark.parametrize("op", [o for o in OPS if o.supports_autograd and torch.float32 in o.dtypes], ids=identify)
 def test_invariants(op: Any) -> None:
-    function = harness.find(op.name)
+    function = harness.function_of(op)
     assert function is not None
     rng = np.random.default_rng(0)
     for sample in itertools.islice(op.sample_inputs("cpu", torch.float32, requires_grad=True), SAMPLES):
@@ -98,7 +98,7 @@ def _calls() -> list[tuple[Any, ...]]:
     """One call of each op. torch's sample generators keep the frames that called them, so they are run apart."""
     calls = []
     for op in OPS:
-        function = harness.find(op.name)
+        function = harness.function_of(op)
         sample = (
             next(iter(op.sample_inputs("cpu", torch.float64, requires_grad=True)), None)
             if op.supports_autograd
