@@ -60,7 +60,7 @@ strided = "strided"
 contiguous_format, preserve_format = "contiguous_format", "preserve_format"
 
 _SUBPACKAGES = frozenset(
-    {"compat", "func", "kernels", "linalg", "nn", "optim", "profiler", "special", "testing", "utils", "viz"}
+    {"compat", "distributions", "func", "kernels", "linalg", "nn", "optim", "profiler", "special", "testing", "utils", "viz"}
 )
 _ELSEWHERE = {
     "set_printoptions": ("tensor.printing", "set_printoptions"),
@@ -68,6 +68,10 @@ _ELSEWHERE = {
     "load": ("utils.checkpoints", "load"),
     "get_num_threads": ("kernels.threads", "get_num_threads"),
     "set_num_threads": ("kernels.threads", "set_num_threads"),
+    **{
+        f"{kind}Tensor": ("tensor.legacy", f"{kind}Tensor")
+        for kind in "Bool Byte Char Double Float Half Int Long Short".split()
+    },
 }
 
 

@@ -1,0 +1,51 @@
+"""Why names of torch that tensorlite does not have are not there: the text of error messages and of the docs' surface page."""
+
+from __future__ import annotations
+
+_TRANSFORMER = "attention modules and the transformer are claimsformer's: claimsformer.transformer"
+_SPARSE = "there are no sparse layouts; use a dense tensor, or index_add_ for a sum over edges"
+_STORAGE = "there is no storage object; x.numpy() is the memory, x.data_ptr() its address, x.nbytes its size"
+_DISTRIBUTED = "one process computes; there are no process groups"
+_CUDA = "tensorlite computes on the CPU only"
+
+#: Full names, or prefixes that end in a dot, of what is left out on purpose.
+REASONS: dict[str, str] = {
+    "torch.nn.MultiheadAttention": _TRANSFORMER,
+    "torch.nn.Transformer": _TRANSFORMER,
+    "torch.nn.TransformerEncoder": _TRANSFORMER,
+    "torch.nn.TransformerEncoderLayer": _TRANSFORMER,
+    "torch.nn.TransformerDecoder": _TRANSFORMER,
+    "torch.nn.TransformerDecoderLayer": _TRANSFORMER,
+    "torch.nn.functional.multi_head_attention_forward": _TRANSFORMER,
+    "torch.sparse_coo_tensor": _SPARSE,
+    "torch.sparse_csr_tensor": _SPARSE,
+    "torch.spmm": _SPARSE,
+    "torch.sparse.": _SPARSE,
+    "torch.optim.SparseAdam": _SPARSE,
+    "torch.Tensor.to_sparse": _SPARSE,
+    "torch.Tensor.storage": _STORAGE,
+    "torch.Tensor.untyped_storage": _STORAGE,
+    "torch.storage.": _STORAGE,
+    "torch.bfloat16": "NumPy has no bfloat16; checkpoints that hold it are widened to float32 when they are read",
+    "torch.cuda.": _CUDA,
+    "torch.distributed.": _DISTRIBUTED,
+    "torch.nn.parallel.": _DISTRIBUTED,
+    "torch.nn.DataParallel": _DISTRIBUTED,
+    "torch.quantization.": "models are not quantised",
+    "torch.onnx.": "models are not exported to ONNX",
+    "torch.hub.": "nothing is downloaded; load a checkpoint with tensorlite.load",
+    "torchvision.": "torchvision is stood in for so that programs which import it start; none of it is implemented",
+    "torchaudio.": "torchaudio is stood in for so that programs which import it start; none of it is implemented",
+}
+
+
+def reason(name: str) -> str | None:
+    """Why a torch name is left out, or None where it simply is not there."""
+    if name in REASONS:
+        return REASONS[name]
+    parts = name.split(".")
+    for n in range(len(parts), 0, -1):
+        found = REASONS.get(".".join(parts[:n]) + ".")
+        if found:
+            return found
+    return None

@@ -1,0 +1,1 @@
+"""torch.backends: none of its libraries is used."""
