@@ -42,6 +42,7 @@ from .dtypes import (
 )
 from .random import Generator, default_generator, initial_seed, manual_seed, seed, set_rng_state
 from .tensor import Size, Tensor, device
+from .tensor.creation import tensor  # the function, not the subpackage of that name
 from .tensor import namespace as _namespace
 
 __version__ = "0.1.0"
@@ -139,5 +140,6 @@ __all__ = [
     "set_grad_enabled",
     "set_rng_state",
     "short",
+    "tensor",
     "uint8",
 ]

@@ -8,7 +8,7 @@ from .graph import forget_changes
 from .mode import mode
 
 
-class set_detect_anomaly:  # noqa: N801
+class set_detect_anomaly:
     """Turn anomaly detection on or off. While on, every op remembers the line that called it, and in-place changes the line that made them.
 
     A backward pass that makes a NaN (with `check_nan`) raises RuntimeError with the op's name and that line. Slow; for debugging.
@@ -29,7 +29,7 @@ class set_detect_anomaly:  # noqa: N801
             forget_changes()
 
 
-class detect_anomaly(set_detect_anomaly):  # noqa: N801
+class detect_anomaly(set_detect_anomaly):
     """Anomaly detection within a block; see `set_detect_anomaly`."""
 
     def __init__(self, check_nan: bool = True) -> None:

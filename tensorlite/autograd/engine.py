@@ -160,7 +160,7 @@ def _like(i: int, parent: Any, gi: Any, node: Node, create_graph: bool) -> Any:
 def _holds_arrays(saved: tuple[Any, ...]) -> bool:
     """Whether there is anything to free; numbers and shapes may stay, so that such a node can be walked again, as in torch."""
     return any(
-        type(v) is np.ndarray or type(v) is tuple and v and type(v[0]) is np.ndarray or hasattr(v, "saved_tensors")
+        type(v) is np.ndarray or (type(v) is tuple and v and type(v[0]) is np.ndarray) or hasattr(v, "saved_tensors")
         for v in saved
     )
 

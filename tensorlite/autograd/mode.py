@@ -53,7 +53,7 @@ class _GradMode:
         return type(self)()
 
 
-class no_grad(_GradMode):  # noqa: N801
+class no_grad(_GradMode):
     """Within the block, nothing is recorded: results do not require grad. Also a decorator."""
 
     _grad = False
@@ -69,13 +69,13 @@ class no_grad(_GradMode):  # noqa: N801
         super().__init__()
 
 
-class enable_grad(no_grad):  # noqa: N801
+class enable_grad(no_grad):
     """Within the block, ops are recorded again, inside a `no_grad` block for example. Also a decorator."""
 
     _grad = True
 
 
-class set_grad_enabled(_GradMode):  # noqa: N801
+class set_grad_enabled(_GradMode):
     """Turn recording on or off, from this call on; as a context manager, until the end of the block."""
 
     def __init__(self, enabled: bool) -> None:
@@ -96,7 +96,7 @@ class set_grad_enabled(_GradMode):  # noqa: N801
         return set_grad_enabled(self._grad)
 
 
-class inference_mode(_GradMode):  # noqa: N801
+class inference_mode(_GradMode):
     """Like `no_grad`; in addition, tensors made in the block can never take part in a recorded op that needs to save them."""
 
     def __init__(self, enabled: bool = True) -> None:

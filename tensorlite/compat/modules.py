@@ -24,7 +24,7 @@ MODULES: dict[str, tuple[str, ...]] = {
     "torch.autograd": (_S + "autograd", "tensorlite.autograd"),
     "torch.autograd.function": (_S + "autograd", "tensorlite.autograd.function"),
     "torch.autograd.functional": ("tensorlite.autograd.functional",),
-    "torch.autograd.gradcheck": ("tensorlite.autograd.gradcheck",),
+    "torch.autograd.gradcheck": ("tensorlite.autograd.checking",),
     "torch.autograd.variable": (_S + "autograd",),
     "torch.backends": (_S + "backends.any",),
     "torch.backends.cpu": (_S + "backends.any",),

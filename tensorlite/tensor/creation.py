@@ -10,6 +10,7 @@ import numpy as np
 from ..autograd.graph import wrap
 from ..dtypes import default_complex, get_default_dtype, to_numpy_dtype
 from .device import device as device_type
+from .size import Size
 from .tensor import Tensor
 
 Shape = int | Sequence[int]
@@ -127,20 +128,35 @@ def _dtype_or_default(d: Any) -> np.dtype[Any]:
     return get_default_dtype().dtype if d is None else to_numpy_dtype(d)
 
 
-def zeros(*size: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False, layout: Any = None) -> Tensor:
+def zeros(
+    *shape: Any,
+    size: Any = None,
+    dtype: Any = None,
+    device: Any = None,
+    requires_grad: bool = False,
+    layout: Any = None,
+) -> Tensor:
     """A tensor of zeros."""
     check_device(device)
-    return _finish(np.zeros(sizes(size), _dtype_or_default(dtype)), requires_grad)
+    return _finish(np.zeros(sizes(shape if size is None else (size,)), _dtype_or_default(dtype)), requires_grad)
 
 
-def ones(*size: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False, layout: Any = None) -> Tensor:
+def ones(
+    *shape: Any,
+    size: Any = None,
+    dtype: Any = None,
+    device: Any = None,
+    requires_grad: bool = False,
+    layout: Any = None,
+) -> Tensor:
     """A tensor of ones."""
     check_device(device)
-    return _finish(np.ones(sizes(size), _dtype_or_default(dtype)), requires_grad)
+    return _finish(np.ones(sizes(shape if size is None else (size,)), _dtype_or_default(dtype)), requires_grad)
 
 
 def empty(
-    *size: Any,
+    *shape: Any,
+    size: Any = None,
     dtype: Any = None,
     device: Any = None,
     requires_grad: bool = False,
@@ -149,7 +165,7 @@ def empty(
 ) -> Tensor:
     """A tensor whose values are whatever the memory held."""
     check_device(device)
-    return _finish(np.empty(sizes(size), _dtype_or_default(dtype)), requires_grad)
+    return _finish(np.empty(sizes(shape if size is None else (size,)), _dtype_or_default(dtype)), requires_grad)
 
 
 def full(size: Any, fill_value: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
@@ -268,7 +284,7 @@ def _like(input: Tensor, d: Any) -> np.dtype[Any]:
 def legacy_tensor(*args: Any, dtype: Any = None, device: Any = None) -> Tensor:
     """`Tensor(2, 3)` and `Tensor([1, 2])`, the constructor of old programs: sizes of an uninitialised tensor, or data."""
     check_device(device)
-    if len(args) == 1 and not isinstance(args[0], int):
+    if len(args) == 1 and not isinstance(args[0], int | Size):
         source = args[0]
         return tensor(source, dtype=_default_of(dtype)) if not isinstance(source, Tensor) else source.detach()
     return empty(*args, dtype=_default_of(dtype)) if args else empty(0, dtype=_default_of(dtype))

@@ -118,13 +118,14 @@ def _body(values: Any, indent: int, summarise: bool, formatter: Any) -> str:
             if cut
             else [formatter.format(v) for v in items]
         )
-        lines = [", ".join(texts[i : i + per_line]) for i in range(0, len(texts), per_line)]
-        return "[" + (",\n" + " " * (indent + 1)).join(lines) + "]"
+        separator = ",\n" + " " * (indent + 1)
+        lines: list[str] = [", ".join(texts[i : i + per_line]) for i in range(0, len(texts), per_line)]
+        return f"[{separator.join(lines)}]"
     rows = range(values.shape[0])
     slices: list[str] = [_body(values[i], indent + 1, summarise, formatter) for i in (list(rows)[:e] if cut else rows)]
     if cut:
         slices += ["..."] + [_body(values[i], indent + 1, summarise, formatter) for i in list(rows)[-e:]]
-    return "[" + ("," + "\n" * (values.ndim - 1) + " " * (indent + 1)).join(slices) + "]"
+    return "[" + ("," + "\n" * int(values.ndim - 1) + " " * (indent + 1)).join(slices) + "]"
 
 
 def array_body(values: Any, indent: int = 0) -> str:

@@ -57,7 +57,8 @@ def normal_array(shape: tuple[int, ...], d: np.dtype[Any], generator: Generator 
 
 
 def rand(
-    *size: Any,
+    *shape: Any,
+    size: Any = None,
     generator: Generator | None = None,
     dtype: Any = None,
     device: Any = None,
@@ -66,11 +67,14 @@ def rand(
 ) -> Tensor:
     """Uniform on [0, 1)."""
     check_device(device)
-    return _finish(np.asarray(uniform_array(sizes(size), _float(dtype), generator)), requires_grad)
+    return _finish(
+        np.asarray(uniform_array(sizes(shape if size is None else (size,)), _float(dtype), generator)), requires_grad
+    )
 
 
 def randn(
-    *size: Any,
+    *shape: Any,
+    size: Any = None,
     generator: Generator | None = None,
     dtype: Any = None,
     device: Any = None,
@@ -79,7 +83,9 @@ def randn(
 ) -> Tensor:
     """Standard normal."""
     check_device(device)
-    return _finish(np.asarray(normal_array(sizes(size), _float(dtype), generator)), requires_grad)
+    return _finish(
+        np.asarray(normal_array(sizes(shape if size is None else (size,)), _float(dtype), generator)), requires_grad
+    )
 
 
 def randint(

@@ -5,6 +5,7 @@ Memory for time: only the inputs are kept. Random numbers are the same the secon
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -43,14 +44,22 @@ class _Checkpoint(Function):
             if now is not None:
                 default_generator.set_state(now)
         outputs = outputs if isinstance(outputs, tuple) else (outputs,)
-        pairs = [(o, g) for o, g in zip(outputs, grads, strict=True) if isinstance(o, Variable) and o._rg and g is not None]
+        pairs = [
+            (o, g) for o, g in zip(outputs, grads, strict=True) if isinstance(o, Variable) and o._rg and g is not None
+        ]
         if not pairs:
             raise RuntimeError("none of output has requires_grad=True, this checkpoint() is not necessary")
         run_backward([o for o, _ in pairs], [g for _, g in pairs])
         return (None, None, *(a._grad if isinstance(a, Variable) and a._rg else None for a in arguments))
 
 
-def checkpoint(function: Callable[..., Any], *args: Any, use_reentrant: bool | None = None, preserve_rng_state: bool = True, **kwargs: Any) -> Any:
+def checkpoint(
+    function: Callable[..., Any],
+    *args: Any,
+    use_reentrant: bool | None = None,
+    preserve_rng_state: bool = True,
+    **kwargs: Any,
+) -> Any:
     """`function(*args)` without keeping its intermediate results; they are computed again when the backward pass needs them.
 
     Args:
@@ -59,17 +68,22 @@ def checkpoint(function: Callable[..., Any], *args: Any, use_reentrant: bool | N
         use_reentrant: accepted for torch's sake; the recomputation is the same.
         preserve_rng_state: draw the same random numbers both times.
     """
-    call = (lambda *a: function(*a, **kwargs)) if kwargs else function
+    call = functools.partial(function, **kwargs) if kwargs else function
     if not any(isinstance(a, Variable) and a._rg for a in args):
         # Something must require grad for the node to be made; a leaf of no elements carries no gradient and changes nothing.
         from ..tensor.creation import zeros
 
         anchor = zeros(0, requires_grad=True)
-        return _Checkpoint.apply(lambda _, *a: call(*a), preserve_rng_state, anchor, *args)
+        def without_anchor(_: Any, *rest: Any) -> Any:
+            return call(*rest)
+
+        return _Checkpoint.apply(without_anchor, preserve_rng_state, anchor, *args)
     return _Checkpoint.apply(call, preserve_rng_state, *args)
 
 
-def checkpoint_sequential(functions: Any, segments: int, input: Tensor, use_reentrant: bool | None = None, preserve_rng_state: bool = True) -> Any:
+def checkpoint_sequential(
+    functions: Any, segments: int, input: Tensor, use_reentrant: bool | None = None, preserve_rng_state: bool = True
+) -> Any:
     """Run modules one after another in `segments` parts, each checkpointed but the last."""
     layers: Sequence[Any] = list(functions.children()) if hasattr(functions, "children") else list(functions)
     size = max(len(layers) // segments, 1)

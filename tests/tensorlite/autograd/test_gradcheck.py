@@ -7,7 +7,7 @@ import pytest
 
 import tensorlite as tl
 from tensorlite.autograd import engine, gradcheck, gradgradcheck
-from tensorlite.autograd.gradcheck import GradcheckError
+from tensorlite.autograd import GradcheckError
 from tensorlite.ops.table import OPS
 
 
