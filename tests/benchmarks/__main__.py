@@ -11,9 +11,7 @@ from pathlib import Path
 
 from .harness import HEADER
 
-GROUPS = [
-    p.stem for p in sorted(Path(__file__).parent.glob("*.py")) if p.stem not in ("__init__", "__main__", "harness")
-]
+GROUPS = [p.stem for p in sorted(Path(__file__).parent.glob("[a-z]*.py")) if p.stem != "harness"]
 
 
 def main() -> None:
