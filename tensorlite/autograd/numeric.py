@@ -35,8 +35,10 @@ class Derivative:
 
 
 def outputs_of(result: Any) -> list[Variable]:
-    """The tensors in a function's result."""
-    return [result] if isinstance(result, Variable) else [t for t in result if isinstance(t, Variable)]
+    """The tensors in a function's result; tuples and lists in it are opened."""
+    if isinstance(result, Variable):
+        return [result]
+    return [t for item in result for t in outputs_of(item)] if isinstance(result, tuple | list) else []
 
 
 def evaluate(f: Callable[..., Any], inputs: Sequence[Any], arrays: Sequence[Any]) -> tuple[list[Any], list[Any]]:

@@ -69,6 +69,8 @@ def abs(x: Any) -> Any:
     """Absolute value (modulus of a complex number). Its gradient at 0 is 0."""
     if x.dtype.kind == "c" and state.on:
         return np.where(branch(x.real < 0), -x, x)
+    if state.branches is not None:
+        branch(x < 0)
     return np.abs(x)
 
 
@@ -106,11 +108,11 @@ def sign(x: Any) -> Any:
     """-1, 0 or 1; NaN gives 0, as in torch."""
     if x.dtype.kind == "c":
         if state.on:
-            return np.sign(x.real) + 0j
+            return branch(np.sign(x.real)) + 0j
         raise RuntimeError("Unlike NumPy, torch.sign doesn't return complex numbers; use sgn() instead")
     if x.dtype.kind == "b":
         return x.copy()
-    return np.where(np.isnan(x), x.dtype.type(0), np.sign(x)) if x.dtype.kind == "f" else np.sign(x)
+    return branch(np.where(np.isnan(x), x.dtype.type(0), np.sign(x)) if x.dtype.kind == "f" else np.sign(x))
 
 
 sign.grad(x=_none)
@@ -173,7 +175,8 @@ def round(x: Any, decimals: Any = 0) -> Any:
     if decimals == 0:
         return branch(np.rint(ordered(x, "round"))).astype(x.dtype, copy=False)
     scale = 10.0 ** builtins.abs(decimals)
-    scaled = np.rint(x * scale) / scale if decimals > 0 else np.rint(x / scale) * scale
+    r = ordered(x, "round")
+    scaled = branch(np.rint(r * scale) / scale if decimals > 0 else np.rint(r / scale) * scale)
     return scaled.astype(x.dtype, copy=False)
 
 
@@ -183,7 +186,7 @@ round.grad(x=_none)
 @op(inplace=True, quiet=True)
 def frac(x: Any) -> Any:
     """`x - trunc(x)`."""
-    return x - np.trunc(decisive(x))
+    return x - branch(np.trunc(decisive(x)))
 
 
 frac.grad(x=lambda g: g)
@@ -198,6 +201,8 @@ def _whole_division_by_zero(x: Any, y: Any) -> None:
 def fmod(x: Any, y: Any) -> Any:
     """The remainder of `x / y` with the sign of `x` (C's fmod)."""
     _whole_division_by_zero(x, y)
+    if state.branches is not None:
+        branch(np.trunc(decisive(np.divide(x, y))))
     return np.fmod(x, y)
 
 
@@ -208,6 +213,8 @@ fmod.grad(x=lambda g: g, y=lambda g, x, y: -g * div(x, y, "trunc"))
 def remainder(x: Any, y: Any) -> Any:
     """The remainder of `x / y` with the sign of `y` (Python's `%`)."""
     _whole_division_by_zero(x, y)
+    if state.branches is not None:
+        branch(np.floor(decisive(np.divide(x, y))))
     return np.remainder(x, y)
 
 
@@ -242,6 +249,8 @@ def maximum(x: Any, y: Any) -> Any:
 
 def _chosen(x: Any, y: Any, function: Any, compare: Any, name: str) -> Any:
     if np.result_type(x, y).kind != "c":
+        if state.branches is not None:
+            branch(compare(x, y)), branch(compare(y, x))
         return function(x, y)
     x, y = np.asarray(x), np.asarray(y)
     return np.where(branch(compare(ordered(x, name), decisive(y))), x, y)
@@ -466,6 +475,7 @@ class Frexp(NamedTuple):
 def frexp(x: Any) -> Any:
     """(mantissa, exponent) with `x = mantissa * 2 ** exponent` and 0.5 <= |mantissa| < 1."""
     mantissa, exponent = np.frexp(x)
+    branch(exponent)
     return (mantissa, exponent), np.ldexp(np.ones_like(x), -exponent)
 
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from ..errors import check_dim
 from .along import put_along
-from .analytic import branch, ordered
+from .analytic import branch, ordered, state
 from .reduce import dims_of, spread
 from .table import Op, op
 
@@ -63,6 +63,8 @@ def _extreme(name: str, function: Callable[..., Any], doc: str) -> Op:
                         f"{name}(): Expected reduction dim to be specified for input.numel() == 0. Specify the reduction dim with the 'dim' argument."
                     )
                 not_empty(x, dims, name)
+            elif state.branches is not None:
+                branch(x == function(x, axis=dims, keepdims=True))
             return function(x, axis=dims, keepdims=bool(keepdim)) if dims else x.copy()
         decisions = function(ordered(x, name), axis=dims, keepdims=True)
         first = np.where(branch(x.real == decisions), x, 0).sum(axis=dims, keepdims=bool(keepdim))

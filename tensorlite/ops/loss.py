@@ -46,7 +46,7 @@ def nll(x: Any, target: Any, weight: Any = None, ignore_index: Any = -100, reduc
         return losses
     total = losses.sum(dtype=np.float64 if x.dtype.kind == "f" else None)
     if reduction == "mean":
-        total = total / np.float64(w.sum(dtype=np.float64))
+        total = total / np.float64(w.real.sum(dtype=np.float64))
     return np.asarray(total, x.dtype)
 
 
