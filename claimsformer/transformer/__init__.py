@@ -1,6 +1,6 @@
 """A transformer from its parts, on tensorlite: read attention, positional_encoding, feed_forward, layers, model, in this order."""
 
-from .attention import MultiHeadAttention, attention, causal_mask, merge_masks
+from .attention import MultiHeadAttention, causal_mask, merge_masks, scaled_dot_product_attention
 from .cache import DecoderCache, KeyValueCache
 from .config import TransformerConfig
 from .feed_forward import FeedForward
@@ -16,7 +16,7 @@ __all__ = [
     "TransformerConfig",
     "from_hugging_face",
     # parts
-    "attention",
+    "scaled_dot_product_attention",
     "causal_mask",
     "merge_masks",
     "MultiHeadAttention",

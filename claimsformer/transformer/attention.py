@@ -1,7 +1,7 @@
 """Attention: each token asks a question, every token offers an answer, and the answers are mixed by how well they fit.
 
-`attention` below is the definition, which also gives the weights. `F.scaled_dot_product_attention` computes the same
-output without ever keeping the (T, S) matrix of weights; layers use it unless the weights are asked for.
+`scaled_dot_product_attention` below is the definition, which also gives the weights. The function of that name in
+`tensorlite.nn.functional` computes the same output without ever keeping the (T, S) matrix of weights; layers use it unless the weights are asked for.
 What this module does not do: local or sparse attention, relative biases other than those a caller adds as a mask.
 """
 
@@ -20,12 +20,12 @@ from tensorlite.nn import functional as F
 from .cache import KeyValueCache
 from .positional_encoding import apply_rotary
 
-__all__ = ["MultiHeadAttention", "attention", "causal_mask", "merge_masks"]
+__all__ = ["MultiHeadAttention", "causal_mask", "merge_masks", "scaled_dot_product_attention"]
 
 Bools = npt.NDArray[np.bool_]
 
 
-def attention(
+def scaled_dot_product_attention(
     query: Tensor,
     key: Tensor,
     value: Tensor,
@@ -69,7 +69,7 @@ def causal_mask(n_queries: int, n_keys: int) -> Bools:
 def merge_masks(
     n_queries: int, n_keys: int, mask: Tensor | None = None, key_mask: Bools | None = None, causal: bool = False
 ) -> tuple[Tensor | None, bool]:
-    """One mask for `mask` (see `attention`), `key_mask (B, S)` with True for real tokens, and causality; and `is_causal`.
+    """One mask for `mask` (see above), `key_mask (B, S)` with True for real tokens, and causality; and `is_causal`.
 
     What forbids nothing is dropped, and causality without anything else is left to the fused kernel, which skips the
     forbidden half of the work.
@@ -158,7 +158,7 @@ class MultiHeadAttention(nn.Module):
         if need_weights or self.on_weights is not None:
             if is_causal:
                 mask = tl.from_numpy(causal_mask(q.shape[2], k.shape[2]))
-            mixed, weights = attention(q, k, v, mask, dropout=dropout)
+            mixed, weights = scaled_dot_product_attention(q, k, v, mask, dropout=dropout)
             if self.on_weights is not None:
                 self.on_weights(weights)
         else:

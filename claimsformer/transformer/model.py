@@ -86,27 +86,40 @@ class Transformer(nn.Module):
         target_mask: Any = None,
         embeddings: Tensor | None = None,
         type_ids: Any = None,
+        positions: Ids | None = None,
     ) -> Tensor:
         """Logits `(B, T, vocabulary)`, or the last vectors `(B, T, D)` of a model without head.
 
         An encoder-decoder reads `ids (B, S)` and gets `target_ids (B, T)`, shifted right by the caller; its logits at t
-        are about target t + 1. `embeddings (B, T, D)` stand in for `ids`.
+        are about target t + 1. `embeddings (B, T, D)` stand in for `ids`; `positions (T,)` or `(B, T)` for counting real tokens.
         """
         if self.config.architecture == "encoder-decoder":
             if target_ids is None:
                 raise ValueError("an encoder-decoder needs target_ids (B, T) beside ids (B, S)")
-            memory = self.encode(ids, attention_mask=attention_mask, embeddings=embeddings, type_ids=type_ids)
+            memory = self.encode(
+                ids, attention_mask=attention_mask, embeddings=embeddings, type_ids=type_ids, positions=positions
+            )
             hidden = self.decode(target_ids, memory, attention_mask=target_mask, memory_mask=attention_mask)
         elif target_ids is not None:
             raise ValueError(f"target_ids are for an encoder-decoder; this model is a {self.config.architecture}")
         elif self.config.architecture == "encoder":
-            hidden = self.encode(ids, attention_mask=attention_mask, embeddings=embeddings, type_ids=type_ids)
+            hidden = self.encode(
+                ids, attention_mask=attention_mask, embeddings=embeddings, type_ids=type_ids, positions=positions
+            )
         else:
-            hidden = self.decode(ids, attention_mask=attention_mask, embeddings=embeddings, type_ids=type_ids)
+            hidden = self.decode(
+                ids, attention_mask=attention_mask, embeddings=embeddings, type_ids=type_ids, positions=positions
+            )
         return self.logits(hidden)
 
     def encode(
-        self, ids: Any = None, *, attention_mask: Any = None, embeddings: Tensor | None = None, type_ids: Any = None
+        self,
+        ids: Any = None,
+        *,
+        attention_mask: Any = None,
+        embeddings: Tensor | None = None,
+        type_ids: Any = None,
+        positions: Ids | None = None,
     ) -> Tensor:
         """The encoder's last vectors `(B, T, D)`."""
         if self.encoder is None:
@@ -114,7 +127,7 @@ class Transformer(nn.Module):
         tokens = _ids(ids)
         b, t = _size(tokens, embeddings)
         real = _bools(attention_mask, (b, t))
-        positions = positions_of(real, t)
+        positions = positions_of(real, t) if positions is None else positions
         x = self.embedding(tokens, positions, embeddings, _ids(type_ids))
         visible = Visibility(*merge_masks(t, t, None, real))
         return self.encoder(x, visible=visible, rotary=self._rotary(positions, x))  # type: ignore[no-any-return]
@@ -128,6 +141,7 @@ class Transformer(nn.Module):
         memory_mask: Any = None,
         embeddings: Tensor | None = None,
         type_ids: Any = None,
+        positions: Ids | None = None,
         cache: DecoderCache | None = None,
     ) -> Tensor:
         """The decoder's last vectors `(B, T, D)`; with `cache`, for the tokens after those that it holds.
@@ -140,7 +154,7 @@ class Transformer(nn.Module):
         b, t = _size(tokens, embeddings)
         past = 0 if cache is None else cache.length
         real = _bools(attention_mask, (b, past + t))
-        positions = positions_of(real, past + t)[..., past:]
+        positions = positions_of(real, past + t)[..., past:] if positions is None else positions
         x = self.output_embedding(tokens, positions, embeddings, _ids(type_ids))
         visible = Visibility(*merge_masks(t, past + t, None, real, causal=True))
         memory_visible = Visibility()

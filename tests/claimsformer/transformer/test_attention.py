@@ -11,7 +11,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import tensorlite as tl
-from claimsformer.transformer import KeyValueCache, MultiHeadAttention, attention, causal_mask, merge_masks
+from claimsformer.transformer import (
+    KeyValueCache,
+    MultiHeadAttention,
+    causal_mask,
+    merge_masks,
+    scaled_dot_product_attention,
+)
 from tensorlite.nn import functional as F
 
 from .reference import attention_weights, close, compare, ours, shake, state
@@ -53,7 +59,7 @@ def test_definition_is_torch_sdpa(name: str, dtype: torch.dtype, kv_heads: int) 
     theirs = [random(*shape, dtype=dtype, seed=i).requires_grad_() for i, shape in enumerate(shapes)]
     mine = [ours(x, requires_grad=True) for x in theirs]
     expected = torch.nn.functional.scaled_dot_product_attention(*theirs, attn_mask=mask, enable_gqa=kv_heads != H)
-    out, weights = attention(*mine, ours(mask))
+    out, weights = scaled_dot_product_attention(*mine, ours(mask))
     close(out, expected, dtype)
     cotangent = random(*expected.shape, dtype=dtype, seed=9)
     expected.backward(cotangent)
@@ -77,7 +83,7 @@ def test_definition_is_the_fused_op(heads: int, t: int, s: int, d: int, masked: 
     mask = tl.tensor(rng.random((2, 1, t, s)) > 0.5) if masked else None
     cotangent = tl.tensor(rng.normal(size=(2, heads, t, d)))
     results = []
-    for out in (attention(q, k, v, mask)[0], F.scaled_dot_product_attention(q, k, v, mask)):
+    for out in (scaled_dot_product_attention(q, k, v, mask)[0], F.scaled_dot_product_attention(q, k, v, mask)):
         gradients = tl.autograd.grad(out, [q, k, v], cotangent)
         results.append([out.detach().numpy(), *(g.numpy() for g in gradients)])
     for a, b in zip(*results, strict=True):
