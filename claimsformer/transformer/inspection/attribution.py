@@ -77,18 +77,29 @@ def integrated_gradients(
 
 
 def score_of_tokens(
-    model: Transformer, ids: Any, target: int, position: int = -1, target_ids: Any = None
+    model: Transformer,
+    ids: Any,
+    target: int,
+    position: int = -1,
+    target_ids: Any = None,
+    replacement: int | None = None,
 ) -> Callable[[Bools], Floats]:
     """The log-probability of id `target` at `position`, as a function of which tokens of `ids (T,)` may be seen.
 
-    Positions stay as they are: a hidden token leaves a gap. An encoder-decoder also needs what it has written,
-    `target_ids`; the tokens hidden are those of its source.
+    A hidden token is one that no other may attend to; positions stay as they are. The token at `position` itself reaches
+    the output without attention, through the residual stream, and so cannot be hidden that way: give the id of a
+    `replacement` (such as [MASK]) to put in the place of hidden tokens instead. An encoder-decoder also needs what it
+    has written, `target_ids`; the tokens hidden are those of its source.
     """
     row, written = np.asarray(ids), None if target_ids is None else np.asarray(target_ids)
 
     def score(views: Bools) -> Floats:
         tokens = np.repeat(row[None], len(views), 0)
-        options: dict[str, Any] = {"attention_mask": views, "positions": np.arange(len(row))}
+        options: dict[str, Any] = {"positions": np.arange(len(row))}
+        if replacement is None:
+            options["attention_mask"] = views
+        else:
+            tokens = np.where(views, tokens, replacement)
         with tl.no_grad():
             if written is None:
                 logits = model(tokens, **options)

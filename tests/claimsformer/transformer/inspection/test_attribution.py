@@ -45,6 +45,15 @@ def test_occlusion_of_a_model_is_hiding_by_hand() -> None:
             assert other(view)[0] == pytest.approx(score(view)[0])
 
 
+def test_replacing_reaches_the_token_that_masking_cannot() -> None:
+    net, ids = model(), np.array([4, 2, 9, 1, 5])
+    masked = occlusion(score_of_tokens(net, ids, target=7), np.ones(5))
+    replaced = occlusion(score_of_tokens(net, ids, target=7, replacement=0), np.ones(5))
+    by_hand = [score_of_tokens(net, r, target=7)(np.ones((1, 5), bool))[0] for r in (ids, np.array([4, 2, 9, 1, 0]))]
+    assert replaced[-1] == pytest.approx(by_hand[0] - by_hand[1])
+    assert abs(replaced[-1] - masked[-1]) > 1e-6
+
+
 def test_scores_of_the_wrong_shape() -> None:
     with pytest.raises(ValueError, match=r"one number a row: expected shape \(4,\), got \(4, 2\)"):
         occlusion(lambda views: np.zeros((len(views), 2)), np.ones(3))
