@@ -6,12 +6,12 @@ import importlib
 import importlib.machinery
 import sys
 import types
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 from ..tensor import Tensor
-from .missing import is_special, message
+from .missing import message
 from .modules import PACKAGES, Facade, Finder
 from .report import Report
 
@@ -35,11 +35,12 @@ def as_torch(report: Report | None = None) -> Iterator[Any]:
     finder = Finder(report)
     sys.meta_path.insert(0, finder)
     _active.append(report)
-    Tensor.__getattr__ = _missing_member  # type: ignore[method-assign]
+    getattr_outside = Tensor.__getattr__
+    Tensor.__getattr__ = _getattr_inside(getattr_outside)  # type: ignore[method-assign]
     try:
         yield importlib.import_module("torch")
     finally:
-        del Tensor.__getattr__
+        Tensor.__getattr__ = getattr_outside  # type: ignore[method-assign]
         _active.pop()
         sys.meta_path.remove(finder)
         _forget(set(sys.modules) - before)
@@ -47,12 +48,19 @@ def as_torch(report: Report | None = None) -> Iterator[Any]:
         importlib.invalidate_caches()
 
 
-def _missing_member(self: Tensor, name: str) -> Any:
-    """Called for members that tensors do not have: a torch program may probe for one, so this is an AttributeError."""
-    if not is_special(name) and not name.startswith("_") and _active:
+def _getattr_inside(getattr_outside: Callable[[Tensor, str], Any]) -> Callable[[Tensor, str], Any]:
+    """Reports members that tensors do not have. A torch program may probe for one, so this stays an AttributeError."""
+
+    def __getattr__(self: Tensor, name: str) -> Any:
+        try:
+            return getattr_outside(self, name)
+        except AttributeError:
+            if name.startswith("_"):
+                raise
         _active[0].asked(f"torch.Tensor.{name}", False)
         raise AttributeError(message(f"torch.Tensor.{name}"))
-    raise AttributeError(f"'{type(self).__name__}' object has no attribute '{name}'")
+
+    return __getattr__
 
 
 def _bound_to_torch() -> set[str]:

@@ -87,12 +87,12 @@ class _ConvNd(Module):
             return [0] * (2 * self._n)
         return [p for size in reversed(self.padding) for p in (size, size)]  # type: ignore[misc]
 
-    def _convolve(self, function: Callable[..., Any], input: Tensor) -> Any:
+    def _convolve(self, function: Callable[..., Any], input: Tensor, weight: Tensor, bias: Tensor | None) -> Any:
         padding: Any = self.padding
         if self.padding_mode != "zeros":
             input = F.pad(input, self._pad(), mode=self.padding_mode)
             padding = (0,) * self._n
-        return function(input, self.weight, self.bias, self.stride, padding, self.dilation, self.groups)
+        return function(input, weight, bias, self.stride, padding, self.dilation, self.groups)
 
     def extra_repr(self) -> str:
         text = f"{self.in_channels}, {self.out_channels}, kernel_size={self.kernel_size}, stride={self.stride}"
@@ -110,7 +110,10 @@ class Conv1d(_ConvNd):
     _n = 1
 
     def forward(self, input: Tensor) -> Tensor:
-        return self._convolve(F.conv1d, input)  # type: ignore[no-any-return]
+        return self._conv_forward(input, self.weight, self.bias)
+
+    def _conv_forward(self, input: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+        return self._convolve(F.conv1d, input, weight, bias)  # type: ignore[no-any-return]
 
 
 class Conv2d(_ConvNd):
@@ -119,7 +122,10 @@ class Conv2d(_ConvNd):
     _n = 2
 
     def forward(self, input: Tensor) -> Tensor:
-        return self._convolve(F.conv2d, input)  # type: ignore[no-any-return]
+        return self._conv_forward(input, self.weight, self.bias)
+
+    def _conv_forward(self, input: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+        return self._convolve(F.conv2d, input, weight, bias)  # type: ignore[no-any-return]
 
 
 class Conv3d(_ConvNd):
@@ -128,7 +134,10 @@ class Conv3d(_ConvNd):
     _n = 3
 
     def forward(self, input: Tensor) -> Tensor:
-        return self._convolve(F.conv3d, input)  # type: ignore[no-any-return]
+        return self._conv_forward(input, self.weight, self.bias)
+
+    def _conv_forward(self, input: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+        return self._convolve(F.conv3d, input, weight, bias)  # type: ignore[no-any-return]
 
 
 class _ConvTransposeNd(_ConvNd):
