@@ -4,9 +4,11 @@ history = Trainer(model, CrossEntropy(), lr=3e-4).fit(train, val, epochs=10)
 history.plot().save("curves.svg")
 """
 
+from .adapters import load_adapter, save_adapter
 from .callbacks import Callback, Listener
 from .data import PadCollate
 from .history import History
+from .lora import LoraConfig, LoraLinear, inject, lora_layers, merge, merge_and_unload, unmerge
 from .losses import CostLoss, CrossEntropy, FocalLoss, TokenCrossEntropy
 from .metrics import accuracy, exact_match
 from .parameters import ParameterCount, count_parameters, freeze, parameter_groups, unfreeze
@@ -21,6 +23,8 @@ __all__ = [
     "FocalLoss",
     "History",
     "Listener",
+    "LoraConfig",
+    "LoraLinear",
     "Overfit",
     "PadCollate",
     "ParameterCount",
@@ -32,10 +36,17 @@ __all__ = [
     "count_parameters",
     "exact_match",
     "freeze",
+    "inject",
     "linear",
+    "load_adapter",
+    "lora_layers",
     "make_schedule",
+    "merge",
+    "merge_and_unload",
     "noam",
     "parameter_groups",
+    "save_adapter",
     "summarize",
     "unfreeze",
+    "unmerge",
 ]

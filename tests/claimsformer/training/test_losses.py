@@ -40,9 +40,7 @@ def test_cross_entropy_is_torchs(seed: int, weighted: bool, smoothing: float) ->
 
     def reference(x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
         w = None if class_weights is None else torch.tensor(class_weights, dtype=x.dtype)
-        return torch.nn.functional.cross_entropy(
-            x.reshape(-1, 4), y.reshape(-1), weight=w, label_smoothing=smoothing
-        )
+        return torch.nn.functional.cross_entropy(x.reshape(-1, 4), y.reshape(-1), weight=w, label_smoothing=smoothing)
 
     both(CrossEntropy(class_weights, smoothing), logits, labels, reference)
     both(TokenCrossEntropy(class_weights, smoothing), logits, labels, reference)

@@ -152,7 +152,9 @@ def test_a_run_is_not_overwritten(saved: Path) -> None:
 def test_a_checkpoint_of_another_shape(saved: Path) -> None:
     before, model = unchanged(saved), network(width=9)
     own = weights(model)
-    with pytest.raises(CheckpointError, match=r"0\.weight is \(8, 4\) in the file and \(9, 4\) in the model \(and \d+ more"):
+    with pytest.raises(
+        CheckpointError, match=r"0\.weight is \(8, 4\) in the file and \(9, 4\) in the model \(and \d+ more"
+    ):
         trainer(saved.parent, model=model).fit(TRAIN, epochs=3, resume="auto")
     assert weights(model) == own
     assert unchanged(saved) == before
@@ -270,7 +272,7 @@ def killed_runs(folder: Path, kills: int, epochs: int) -> None:
         with start(name) as process:
             process.communicate()
         assert process.returncode == 0
-    assert 0 < furthest
+    assert furthest > 0
     with np.load(folder / "killed.npz") as a, np.load(folder / "whole.npz") as b:
         assert all(np.array_equal(a[k], b[k]) for k in b.files)
     assert rows(folder / "killed" / "run") == rows(folder / "whole" / "run")
