@@ -179,7 +179,11 @@ def _middle(name: str, rank: Callable[[int, Any], Any], doc: str) -> tuple[Op, O
         if x.size == 0:
             return np.asarray(np.nan if x.dtype.kind == "f" else np.iinfo(x.dtype).min, x.dtype)
         flat = x.reshape(-1)
-        return flat[choose(ordered(flat, name), axis=0)].reshape(())
+        r = ordered(flat, name)
+        place = choose(r, axis=0)
+        if state.branches is not None:
+            branch(r == r[place])
+        return flat[place].reshape(())
 
     along.__name__, along.__doc__ = name + "_along", doc + " Along one dim, with its index."
     over_all.__name__, over_all.__doc__ = name + "_all", doc + " Over all elements; ties share the gradient."

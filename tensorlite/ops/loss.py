@@ -60,7 +60,7 @@ def _nll_grad(g: Any, target: Any, weight: Any, ignore_index: Any, reduction: An
     w = weight._data if hasattr(weight, "_data") else weight
     rows = _row_weights(kept, index, w, plain_dtype(g))
     if reduction == "mean":
-        rows = rows / float(rows.sum()) if rows.sum() else rows * np.nan
+        rows = rows / float(rows.real.sum()) if rows.sum() else rows * np.nan
     selected = np.zeros(x_shape, rows.dtype)
     np.put_along_axis(selected, index[:, None], -rows[:, None], 1)
     return (g.reshape((-1, 1)) if reduction == "none" else g) * selected

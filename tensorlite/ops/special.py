@@ -72,7 +72,8 @@ polygamma.grad(x=lambda g, x, n: g * polygamma(x, n + 1))
 @op(promote="float", over=("x", "q"), broadcasts=True, namespaces=())
 def zeta(x: Any, q: Any) -> Any:
     """Hurwitz zeta function `Σ (k + q)⁻ˣ`; differentiable in `q` only."""
-    return f.zeta(np.asarray(x), np.asarray(q))
+    dtype = (q if isinstance(q, np.ndarray) else np.asarray(x)).dtype  # a plain number takes the type of the tensor
+    return f.zeta(np.asarray(x, dtype), np.asarray(q, dtype))
 
 
 zeta.grad(q=lambda g, x, q: -g * x * zeta(x + 1, q))

@@ -565,7 +565,9 @@ DECLARED: dict[str, Declared] = {
     "complex": D(lambda s: ((a := s.shape()) is not None and (s.array(a), s.array(a))),
                  lambda op, a, b: _as_real(op(a, b)), method="richardson", program=False),
     **{n: D(lambda s: ((a := s.shape()) is not None and (s.array(a, "nonzero"), s.array(a, "nonzero"))),
-            _of_complex, method="richardson", program=False) for n in ("real", "imag", "conj", "angle")},
+            _of_complex, method="richardson", program=False) for n in ("real", "imag", "conj", "angle", "view_as_real")},
+    "view_as_complex": D(lambda s: ((a := s.shape()) is not None and (s.array((*a, 2)),)), lambda op, a: _as_real(op(a)),
+                         method="richardson", program=False),
     # shapes
     "cast": D(lambda s: (_x(s), np.dtype(np.float64)), program=False),
     "reshape": D(reshape),

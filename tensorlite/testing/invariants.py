@@ -262,14 +262,48 @@ def _second(spec: OpSpec, f: Callable[..., Any], leaves: list[Any]) -> GradRepor
     if not leaves or sum(x._data.size for x in leaves) > 24:
         return None
     return gradcheck(
-        f, leaves, method=spec.method, order=2, full=False, directions=1, report="return", blame=False, rtol=1e-7, atol=1e-7
+        f,
+        leaves,
+        method=spec.method,
+        order=2,
+        full=False,
+        directions=1,
+        report="return",
+        blame=False,
+        rtol=1e-7,
+        atol=1e-7,
     )
 
 
 #: Ops whose gradient at a kink lies between the one-sided derivatives.
 TIED = frozenset(
-    ["relu", "relu6", "hardtanh", "leaky_relu", "softshrink", "abs", "maximum", "minimum", "fmax", "fmin", "clamp", "amax", "amin"]
-    + ["max_along", "min_along", "median_along", "kthvalue", "sort", "topk", "cummax", "cummin", "max_pool", "adaptive_max_pool"]
+    [
+        "relu",
+        "relu6",
+        "hardtanh",
+        "leaky_relu",
+        "softshrink",
+        "abs",
+        "maximum",
+        "minimum",
+        "fmax",
+        "fmin",
+        "clamp",
+        "amax",
+        "amin",
+    ]
+    + [
+        "max_along",
+        "min_along",
+        "median_along",
+        "kthvalue",
+        "sort",
+        "topk",
+        "cummax",
+        "cummin",
+        "max_pool",
+        "adaptive_max_pool",
+    ]
 )
 _LAYERS: tuple[tuple[str, Callable[..., GradReport | None]], ...] = (
     ("value", _value),

@@ -157,8 +157,8 @@ class Source:
         return slice(start, stop, step)
 
     def invertible(self, n: int, batch: Shape = ()) -> Any:
-        """Well-conditioned square matrices: a dominant diagonal with distinct entries."""
-        return self.array((*batch, n, n)) * 0.25 + np.diag(2.0 + 1.5 * np.arange(n))
+        """Well-conditioned square matrices: a dominant diagonal with distinct entries, and no exact zeros."""
+        return self.array((*batch, n, n)) * 0.25 + 1 / 64 + np.diag(2.0 + 1.5 * np.arange(n))
 
 
 class RandomSource(Source):
