@@ -411,6 +411,7 @@ logaddexp2.grad(x=lambda g, x, y: g / conj(1 + np.exp2(y - x)), y=lambda g, x, y
 @op(promote="float", over=("x", "y"), broadcasts=True, inplace=True, quiet=True)
 def xlogy(x: Any, y: Any) -> Any:
     """`x log(y)`, and 0 where `x` is 0, unless `y` is NaN."""
+    y = y if isinstance(y, np.ndarray) else np.asarray(y, x.dtype)  # the logarithm of a Python number would be float64
     return np.where((x == 0) & (y == y), 0, x * np.log(y))
 
 
@@ -540,6 +541,36 @@ def complex_(real: Any, imag: Any) -> Any:
 
 
 complex_.grad(real=lambda g: real(g), imag=lambda g: imag(g))
+
+
+@op(view=True)
+def view_as_real(x: Any) -> Any:
+    """A complex tensor as pairs (real, imaginary) along a new last dim; a view. Raises RuntimeError for real input."""
+    if x.dtype.kind != "c":
+        raise RuntimeError("view_as_real is only supported for complex tensors")
+    return x[..., None].view(x.real.dtype)
+
+
+view_as_real.grad(x=lambda g: complex_(g[..., 0], g[..., 1]))
+
+
+@op(view=True, namespaces=("torch",))
+def view_as_complex(x: Any) -> Any:
+    """Pairs (real, imaginary) along the last dim as a complex tensor; a view. Raises RuntimeError unless the last dim is 2 adjacent floats."""
+    if x.dtype.kind != "f" or x.dtype.itemsize < 4:
+        raise RuntimeError(
+            f"view_as_complex is only supported for float and double tensors, but got a tensor of {x.dtype}"
+        )
+    if not x.ndim or x.shape[-1] != 2:
+        raise RuntimeError(f"Tensor must have a last dimension of size 2, got shape {list(x.shape)}")
+    if x.size and x.strides[-1] != x.itemsize:
+        raise RuntimeError("Tensor must have a last dimension with stride 1")
+    if any(s % (2 * x.itemsize) for s in x.strides[:-1]):
+        raise RuntimeError("Tensor must have a stride divisible by 2 for all but last dimension")
+    return x.view(np.result_type(x.dtype, np.complex64))[..., 0]
+
+
+view_as_complex.grad(x=lambda g: view_as_real(g))
 
 
 @op(promote="float", numpy=np.angle)
