@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 from collections.abc import Callable
 from typing import Any
@@ -29,9 +30,12 @@ class _Watch:
     def __init__(self, model: nn.Module) -> None:
         self.names = {id(module): name or type(module).__name__ for name, module in model.named_modules()}
         self.first_inf = self.fault = ("", "")
+        self.given_nan = False  # an op was handed a NaN that no op made
 
     def __call__(self, op: Any, args: tuple[Any, ...], outputs: Any) -> None:
-        if _any(outputs, np.isnan) and not _any(args, np.isnan):
+        given = _any(args, np.isnan)
+        self.given_nan |= given
+        if not given and _any(outputs, np.isnan):
             from_inf = bool(self.first_inf[0]) and _any(args, np.isinf)
             self.fault = self.first_inf if from_inf else (op.name, _place(self.names))
             raise _FaultError
@@ -54,7 +58,7 @@ def first_fault(model: nn.Module, step: Callable[[], None]) -> tuple[str, str]:
     except RuntimeError as error:
         if "nan" not in str(error).lower():
             raise
-        return _op_of(str(error)), "in its backward pass"
+        return ("", "") if watch.given_nan else (_op_of(str(error)), f"in its backward pass {_line_of(error)}".rstrip())
     finally:
         observers.remove(watch)
     return watch.first_inf
@@ -79,6 +83,13 @@ def _place(names: dict[int, str]) -> str:
             line = f"{os.path.basename(file)}:{frame.f_lineno}"
         frame = frame.f_back  # type: ignore[assignment]
     return " ".join(part for part in (f"of {module}" if module else "", f"at {line}" if line else "") if part)
+
+
+def _line_of(error: BaseException) -> str:
+    """The innermost line outside tensorlite in the note that anomaly mode adds."""
+    lines = re.findall(r'File "([^"]+)", line (\d+)', "\n".join(getattr(error, "__notes__", ())))
+    own = [f"at {os.path.basename(file)}:{line}" for file, line in lines if not file.startswith(_LIBRARY)]
+    return own[-1] if own else ""
 
 
 def _op_of(message: str) -> str:
