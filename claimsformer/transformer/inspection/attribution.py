@@ -58,7 +58,9 @@ def integrated_gradients(
     """Share of each token in score(inputs) − score(baseline) (Sundararajan et al. 2017).
 
     The gradient is averaged on the straight line from `baseline` (default: zeros) to `inputs (T, D)`, at the `steps`
-    points of a Gauss-Legendre rule, and multiplied by the difference. `score` maps `(N, T, D)` to N numbers.
+    points of a Gauss-Legendre rule, and multiplied by the difference. `score` maps `(N, T, D)` to N numbers. Where the
+    first thing a model does is a norm, zeros are a bad baseline: the norm jumps there, and `gap` shows it. The mean
+    embedding is better.
     """
     x = np.asarray(inputs.detach().numpy() if isinstance(inputs, Tensor) else inputs)
     start = np.zeros_like(x) if baseline is None else np.asarray(baseline, x.dtype)

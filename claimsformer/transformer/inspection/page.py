@@ -67,6 +67,7 @@ def attention_page(
 
 def _table(names: Sequence[str], lost: npt.NDArray[np.float64], rows: npt.NDArray[np.intp]) -> str:
     most = float(np.abs(lost).max(initial=0)) or 1.0
+    lost = np.round(lost, 4) + 0.0  # no "-0.0000"
     cells = "".join(
         f'<tr><th scope="row">{escape(names[i])}</th><td>{i}</td><td>{lost[i]:+.4f}</td>'
         f'<td class="bar"><span class="{"loss" if lost[i] >= 0 else "gain"}" style="width:{50 * abs(lost[i]) / most:.1f}%">'
@@ -97,7 +98,7 @@ def attention_text(
     lines = []
     for i in range(len(tokens)) if row is None else (range(len(tokens))[row],):
         cells = np.maximum.reduceat(np.nan_to_num(grid[i]), starts)
-        shades = "".join(_SHADES[round(float(v) / top * (len(_SHADES) - 1))] for v in np.clip(cells, 0, top))
+        shades = "".join(_SHADES[int(float(v) / top * (len(_SHADES) - 1) + 0.5)] for v in np.clip(cells, 0, top))
         best = int(np.nanargmax(grid[i]))
         lines.append(f"{tokens[i][:label]:>{label}} |{shades}| {names[best][:14]} ({best}) {grid[i, best]:.3f}")
     scale = f"{'':>{label}}  blank = 0, {_SHADES[-1]} = {top:.3f}; where a head looks, not why"
@@ -119,7 +120,7 @@ h1{{font-size:20px;margin:0 0 8px}}h2{{font-size:16px;margin:0 0 8px}}
 svg{{max-width:100%;height:auto}}pre{{overflow:auto}}
 table{{border-collapse:collapse}}th,td{{padding:2px 10px;text-align:right;font-variant-numeric:tabular-nums}}
 th[scope=row]{{text-align:left;font-weight:normal;overflow-wrap:anywhere}}
-.bar{{width:160px}}.bar span{{display:block;height:10px}}
+td.bar{{width:160px}}td.bar span{{display:block;height:10px}}
 .loss{{background:#0072B2;margin-left:50%}}.gain{{background:#D55E00;float:right;margin-right:50%}}
 .hidden{{position:absolute;width:1px;height:1px;overflow:hidden;clip-path:inset(50%)}}
 @media (prefers-color-scheme:dark){{body{{background:#0F172A;color:#E5E7EB}}.loss{{background:#56B4E9}}.gain{{background:#E69F00}}}}
