@@ -2,7 +2,8 @@
 
 Fewer than the tokenizer's full specification, so that a claim is some twenty to forty tokens: everything here can be
 read off one claim alone, because a claim that arrives by itself must be assessable. What lives across claims is the
-edits' work.
+edits' work. What a claim leaves out is no token at all, and training leaves tokens out at random, so that a claim of
+five fields is judged by five fields.
 """
 
 from __future__ import annotations
@@ -37,16 +38,16 @@ CLAIM_SPEC: Final = ClaimSpec(
     name="assessment",
     identifiers=("claim_id", "member_id", "billing_provider_id", "member_zip", "member_birth_date"),
     fields=(
-        FieldSpec("member_sex", "category"),
-        FieldSpec("member_age", "number", edges=AGE_EDGES),
-        FieldSpec("member_state", "category"),
-        FieldSpec("provider_state", "category"),
-        FieldSpec("provider_specialty", "category"),
-        FieldSpec("claim_type", "category"),
-        FieldSpec("place_of_service", "category"),
-        FieldSpec("submit_lag", "number", edges=LAG_EDGES),
+        FieldSpec("member_sex", "category", absent="pad"),
+        FieldSpec("member_age", "number", edges=AGE_EDGES, absent="pad"),
+        FieldSpec("member_state", "category", absent="pad"),
+        FieldSpec("provider_state", "category", absent="pad"),
+        FieldSpec("provider_specialty", "category", absent="pad"),
+        FieldSpec("claim_type", "category", absent="pad"),
+        FieldSpec("place_of_service", "category", absent="pad"),
+        FieldSpec("submit_lag", "number", edges=LAG_EDGES, absent="pad"),
         # Not hidden together: that covered days follow from the dates of the stay is what makes them checkable.
-        FieldSpec("stay_days", "number", edges=DAY_EDGES),
+        FieldSpec("stay_days", "number", edges=DAY_EDGES, absent="pad"),
         FieldSpec("covered_days", "number", edges=DAY_EDGES, absent="pad"),
         FieldSpec("drg", "code", hierarchy="drg", hides=("stay_ratio",), absent="pad"),
         FieldSpec("stay_ratio", "ratio", columns=("stay_charge",), by="drg", edges=RATIO_EDGES, absent="pad"),

@@ -83,8 +83,11 @@ def _predictions(
             continue
         part, wanted = batch[rows], chosen[rows]
         shown = hide(tokenizer, part, closure(tokenizer, part, wanted))
-        for prediction in model.predict(shown, part, wanted):
-            found.append(Prediction(name, rows[prediction.rows], prediction.ranks, prediction.truth, prediction.log_p))
+        found += [
+            Prediction(name, rows[guess.rows], guess.ranks, guess.truth, guess.log_p)
+            for guess in model.predict(shown, part, wanted)
+            if guess.field == name
+        ]
     return found
 
 
@@ -125,7 +128,7 @@ def expected(
     if not wanted.any():
         raise ConfigError(f"the claim has no {name!r} of rank {rank}")
     shown = hide(tokenizer, batch, closure(tokenizer, batch, wanted))
-    prediction = model.predict(shown, batch, wanted)[0]
+    prediction = next(guess for guess in model.predict(shown, batch, wanted) if guess.field == name)
     k = int(np.flatnonzero(prediction.ranks == rank)[0])
     probability = np.exp(prediction.log_p[k].astype(np.float64))
     start = tokenizer.slices[name].start

@@ -105,3 +105,32 @@ def fee(c: Context) -> pl.DataFrame:
     )
     excess = pl.col("charge") * (1 - pl.col("limit") / pl.col("ratio") / c.tables.price_factor)
     return finding(bad, words, field="lines.charge_amount", amount=excess)
+
+
+FILL_DAYS = 90  # the longest ordinary fill
+RETAIL = 3.0  # list prices over what plans pay
+
+
+@edit("FILL-AMOUNT", "amount above any ordinary fill of the drug", field="charge_amount", carc="45", weight=4.0)
+def fill_amount(c: Context) -> pl.DataFrame:
+    """For drugs billed without a quantity: the charge against ninety days at the highest daily dose, at list price."""
+    usual = c.tables.drugs.join(c.tables.prices, left_on="ndc", right_on="item").select(
+        "ndc", "price", pl.col("strength").alias("usual"), "max_daily_dose"
+    )
+    asked = c.numbered.select("row", pl.col("charge_amount").cast(pl.Float64).alias("whole"))
+    open_lines = c.lines.filter(pl.col("quantity").is_null() & pl.col("ndc").is_not_null())
+    judged = (
+        open_lines.join(usual, on="ndc", maintain_order="left")
+        .join(asked, on="row", maintain_order="left")
+        .with_columns(
+            charge=pl.coalesce(pl.col("charge_amount").cast(pl.Float64), "whole"),
+            most=RETAIL * pl.col("price") * FILL_DAYS * pl.max_horizontal(1.0, pl.col("max_daily_dose") / pl.col("usual")),
+        )
+    )  # fmt: skip
+    bad = judged.filter(pl.col("charge") > pl.max_horizontal("most", 25.0))
+    words = pl.format(
+        "${} for a drug of which 90 days at the highest dose and list price come to ${}",
+        pl.col("charge").round(2),
+        pl.col("most").round(0).cast(pl.Int64),
+    )
+    return finding(bad, words, field="charge_amount", amount=pl.col("charge") - pl.col("most"))

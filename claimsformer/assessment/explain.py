@@ -1,0 +1,115 @@
+"""Reasons in words: which edits fired, which fields surprise, what was expected there, what would make it ordinary."""
+
+from __future__ import annotations
+
+import math
+from typing import Final
+
+import numpy as np
+import polars as pl
+
+from claimsformer.assessment.decision import Reason
+from claimsformer.assessment.edits import EDITS
+from claimsformer.assessment.fields import CLAIM_FIELDS
+from claimsformer.assessment.masked_model import MaskedClaimModel
+from claimsformer.assessment.surprise import Alternatives, expected
+from claimsformer.claims.codes import CARC
+from claimsformer.tokenizer.fields import ClaimBatch, FieldTokenizer
+
+__all__ = ["edit_reasons", "surprise_reason"]
+
+# The adjustment reason that comes nearest to a surprise in each field.
+_CARC: Final = {
+    "member_sex": "10", "member_age": "9", "provider_state": "125", "provider_specialty": "8", "place_of_service": "5",
+    "submit_lag": "29", "covered_days": "152", "drg": "150", "stay_ratio": "45", "diagnosis": "11", "procedure": "11",
+    "item": "11", "units": "222", "price_ratio": "45", "drug": "11", "strength": "151", "days_supply": "151",
+    "quantity": "151", "stay_days": "152",
+}  # fmt: skip
+_NAMES: Final = {
+    "member_sex": "sex", "member_age": "age", "provider_state": "provider's state", "provider_specialty": "specialty",
+    "place_of_service": "place of service", "submit_lag": "days until submission", "covered_days": "covered days",
+    "drg": "DRG", "stay_ratio": "charge of the stay over its DRG's median", "diagnosis": "diagnosis",
+    "procedure": "procedure", "item": "service", "units": "units", "price_ratio": "unit price over the usual one",
+    "drug": "drug", "strength": "strength", "days_supply": "days of supply", "quantity": "quantity",
+}  # fmt: skip
+_BLANKED: Final = {"price_ratio", "units", "stay_ratio", "quantity", "strength", "days_supply"}  # hidden at all ranks
+
+
+def edit_reasons(findings: pl.DataFrame) -> list[Reason]:
+    """The findings of one claim as reasons, one per edit and field, the heaviest first."""
+    reasons: dict[tuple[str, str], Reason] = {}
+    for name, field, evidence, amount in findings.select("edit", "field", "evidence", "amount").iter_rows():
+        rule = EDITS[name]
+        if (name, field) not in reasons:
+            reasons[name, field] = Reason(
+                "edit", f"{name} v{rule.version}", rule.reason, field, evidence, rule.reason_text, rule.weight,
+                round(float(amount or 0.0), 2),
+            )  # fmt: skip
+    return sorted(reasons.values(), key=lambda reason: -reason.strength)
+
+
+def _plain(words: str) -> str:
+    """`price_ratio in [2.5, 3)` without its field's name, an open end in words."""
+    value = words.split("=", 1)[1] if "=" in words else words.split(" in ", 1)[-1]
+    value = "missing" if value.startswith("<missing") else "something unusual" if value.startswith("<unk") else value
+    if value.startswith("[-inf"):
+        return f"below {value[1:-1].split(', ')[1]}"
+    if value.endswith("inf)"):
+        return f"{value[1:].split(', ')[0]} or more"
+    if value.startswith("["):
+        low, high = value[1:-1].split(", ")
+        return low if float(high) - float(low) <= 1 and float(low).is_integer() else f"{low} to {high}"
+    return f"a code of the family {value[:-1]}" if value.endswith("*") else value
+
+
+def surprise_reason(
+    model: MaskedClaimModel,
+    tokenizer: FieldTokenizer,
+    claim: ClaimBatch,
+    name: str,
+    rank: int,
+    p: float,
+    amount: float,
+) -> Reason:
+    """One surprising field as a reason, with what the rest of the claim leads one to expect."""
+    guess = expected(model, tokenizer, claim, name, rank, all_ranks=name in _BLANKED)
+    options = tuple((_plain(words), round(probability, 4)) for words, probability in guess.options)
+    line = f" of line {rank}" if rank and name in ("item", "units", "price_ratio", "drug", "quantity") else ""
+    share = "less than 0.01 %" if guess.probability < 1e-4 else f"{100 * guess.probability:.2g} %"
+    likely = ", ".join(f"{words} ({100 * probability:.0f} %)" for words, probability in options[:2])
+    evidence = (
+        f"{_NAMES[name]}{line} is {_plain(guess.found)}: {share} likely given the rest of the claim; expected {likely}"
+    )
+    return Reason(
+        "surprise",
+        f"surprise:{name}",
+        f"CO-{_CARC[name]}",
+        CLAIM_FIELDS.get(name, name),
+        evidence,
+        CARC[_CARC[name]],
+        -math.log10(max(p, 1e-12)),
+        round(amount, 2),
+        options,
+        _hint(guess, name),
+    )
+
+
+def _hint(guess: Alternatives, name: str) -> str:
+    """What would make the claim ordinary in this field."""
+    best = _plain(guess.options[0][0])
+    if name not in ("price_ratio", "stay_ratio", "units", "quantity", "covered_days", "submit_lag", "days_supply"):
+        return f"would be ordinary with {_NAMES[name]} {best}"
+    highs = [_upper(words) for words, probability in guess.options if probability >= 0.05]
+    found = _lower(guess.found)
+    limit = max((h for h in highs if h is not None), default=None)
+    if limit is None or found is None or not np.isfinite(limit):
+        return f"would be ordinary with {_NAMES[name]} {best}"
+    return f"would be ordinary with {_NAMES[name]} {'under' if found >= limit else 'around'} {limit:g}"
+
+
+def _upper(words: str) -> float | None:
+    return float(words.rsplit(", ", 1)[1].rstrip(")")) if " in [" in words else None
+
+
+def _lower(words: str) -> float | None:
+    return float(words.split(" in [", 1)[1].split(", ")[0]) if " in [" in words else None

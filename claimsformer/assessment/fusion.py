@@ -1,0 +1,138 @@
+"""Edits and surprise as one probability: learned where there are labels, by Bayes' rule from stated weights where not."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from claimsformer.assessment.calibration import Calibrator, logistic_regression, sigmoid
+from claimsformer.assessment.edits import EDITS
+
+__all__ = ["Evidence", "Fusion", "class_weights"]
+
+Floats = npt.NDArray[np.float64]
+Bools = npt.NDArray[np.bool_]
+
+CLIP = 10.0  # -log10 p beyond this says no more
+XI = 0.25  # e-value of a p-value: xi * p ** (xi - 1) (Vovk and Wang 2021)
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What is known of N claims: `flags` (N, E) which edits fired, `fields` (N, F) evidence by field as -log10 p,
+    `claim_p` (N,) the conformal p-value, `amount` (N,) asked for in US dollars."""
+
+    edits: tuple[str, ...]
+    flags: Bools
+    names: tuple[str, ...]
+    fields: Floats
+    claim_p: Floats
+    amount: Floats
+
+    def __len__(self) -> int:
+        return len(self.flags)
+
+    def take(self, rows: Any) -> Evidence:
+        """Some of the claims."""
+        return Evidence(
+            self.edits, self.flags[rows], self.names, self.fields[rows], self.claim_p[rows], self.amount[rows]
+        )
+
+    @property
+    def score(self) -> Floats:
+        """The largest evidence of a field, (N,)."""
+        largest: Floats = self.fields.max(axis=1)
+        return largest
+
+    def features(self) -> Floats:
+        """The columns that the supervised head reads, (N, E + F + 4)."""
+        clipped = np.minimum(self.fields, CLIP)
+        top = -np.sort(-clipped, axis=1)[:, :2]
+        more = [top, self.flags.sum(1, keepdims=True) > 1, np.log1p(np.maximum(self.amount, 0))[:, None] / 10]
+        return np.column_stack([self.flags, clipped / 3, *more]).astype(np.float64)
+
+
+def class_weights(labels: Bools) -> Floats:
+    """Weights (N,) that give both classes the same total, with mean 1."""
+    share = labels.mean()
+    return np.where(labels, 0.5 / share, 0.5 / (1 - share))
+
+
+@dataclass(frozen=True)
+class Fusion:
+    """Turns evidence into probabilities; `calibrator` and `weights` are None where no labels were given."""
+
+    prior: float
+    weights: Floats | None = None
+    calibrator: Calibrator | None = None
+
+    @property
+    def calibrated(self) -> bool:
+        """Whether probabilities were checked against labels; if not, they rest on the prior and the edits' weights."""
+        return self.calibrator is not None
+
+    @classmethod
+    def fit(
+        cls, head: Evidence, head_labels: Bools, calibration: Evidence, labels: Bools, *, ridge: float = 1.0
+    ) -> Fusion:
+        """Learn the head on one part of the labelled claims and the calibration on another."""
+        # An edit that the labelled claims never show keeps its stated weight instead of losing all of it.
+        features = head.features()
+        centre = np.zeros(features.shape[1])
+        centre[: len(head.edits)] = [EDITS[name].weight for name in head.edits]
+        weights = logistic_regression(
+            features, head_labels.astype(np.float64), weights=class_weights(head_labels), ridge=ridge, centre=centre
+        )
+        scores = _linear(calibration.features(), weights)
+        return cls(float(labels.mean()), weights, Calibrator.fit(scores, labels))
+
+    def probability(self, evidence: Evidence) -> Floats:
+        """Probability (N,) that a claim is not what it should be."""
+        if self.weights is None or self.calibrator is None:
+            return sigmoid(self._stated(evidence))
+        return self.calibrator(_linear(evidence.features(), self.weights))
+
+    def rank(self, evidence: Evidence) -> Floats:
+        """A score (N,) with the order of the probabilities and fewer ties."""
+        if self.weights is None:
+            return self._stated(evidence)
+        return _linear(evidence.features(), self.weights)
+
+    def _stated(self, evidence: Evidence) -> Floats:
+        """Log-odds: prior, the strongest edit in full and the others by a third, and the e-value of the surprise."""
+        stated = np.array([EDITS[name].weight for name in evidence.edits])
+        fired = evidence.flags * stated
+        strongest = fired.max(axis=1, initial=0.0)
+        # Smooth evidence orders what the conformal p-value ties at its smallest.
+        surprise = np.log(XI) + (1 - XI) * -np.log(evidence.claim_p) + 0.02 * np.minimum(evidence.score, 50)
+        total: Floats = (
+            np.log(self.prior / (1 - self.prior)) + strongest + (fired.sum(axis=1) - strongest) / 3 + surprise
+        )
+        return total
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON values."""
+        return {
+            "prior": self.prior,
+            "weights": None if self.weights is None else self.weights.tolist(),
+            "calibrator": None if self.calibrator is None else self.calibrator.to_dict(),
+        }
+
+    @classmethod
+    def from_dict(cls, state: Mapping[str, Any]) -> Fusion:
+        """The fusion that `to_dict` described."""
+        weights, calibrator = state["weights"], state["calibrator"]
+        return cls(
+            state["prior"],
+            None if weights is None else np.array(weights, np.float64),
+            None if calibrator is None else Calibrator.from_dict(calibrator),
+        )
+
+
+def _linear(x: Floats, weights: Floats) -> Floats:
+    z: Floats = x @ weights[:-1] + weights[-1]
+    return z

@@ -1,0 +1,101 @@
+"""Calibration, conformal p-values and queues against formulas and scikit-learn."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+from claimsformer.assessment.calibration import Calibrator, isotonic_regression, logistic_regression
+from claimsformer.assessment.costs import Costs
+from claimsformer.assessment.surprise import Calibration, Surprises, benjamini_hochberg, conformal_p
+from claimsformer.errors import ConfigError
+
+
+@given(hnp.arrays(np.float64, st.integers(1, 30), elements=st.floats(-5, 5)))
+def test_isotonic_regression_rises_keeps_the_mean_and_is_the_nearest(y: np.ndarray) -> None:
+    fit = isotonic_regression(y)
+    assert (np.diff(fit) >= -1e-12).all()
+    assert fit.sum() == pytest.approx(y.sum(), abs=1e-9)
+    # Nearest: no other rising sequence, such as a constant or the running maximum, is nearer.
+    for other in (np.full(len(y), y.mean()), np.maximum.accumulate(y), np.sort(y)):
+        assert ((fit - y) ** 2).sum() <= ((other - y) ** 2).sum() + 1e-9
+
+
+def test_isotonic_and_logistic_agree_with_scikit_learn() -> None:
+    linear_model = pytest.importorskip("sklearn.linear_model")
+    isotonic = pytest.importorskip("sklearn.isotonic")
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(300, 4))
+    y = rng.random(300) < 1 / (1 + np.exp(-x[:, 0] + 1))
+    ours = logistic_regression(x, y.astype(float), ridge=0.5)
+    theirs = linear_model.LogisticRegression(C=1.0, tol=1e-10, max_iter=1000).fit(x, y)
+    np.testing.assert_allclose(ours[:-1], theirs.coef_[0], atol=1e-5)
+    np.testing.assert_allclose(ours[-1], theirs.intercept_[0], atol=1e-5)
+    order = np.argsort(x[:, 0])
+    theirs_steps = isotonic.IsotonicRegression().fit_transform(x[order, 0], y[order].astype(float))
+    np.testing.assert_allclose(isotonic_regression(y[order].astype(float)), theirs_steps, atol=1e-12)
+
+
+@pytest.mark.parametrize("kind", ["platt", "isotonic"])
+def test_calibrated_probabilities_are_right_on_average_and_keep_the_order(kind: str) -> None:
+    rng = np.random.default_rng(1)
+    scores = rng.normal(size=4000)
+    truth = 1 / (1 + np.exp(-(2 * scores - 1)))
+    calibrator = Calibrator.fit(scores, rng.random(4000) < truth, kind)
+    found = calibrator(scores)
+    assert np.abs(found - truth).mean() < 0.04
+    assert (np.diff(found[np.argsort(scores)]) >= -1e-12).all()
+    assert ((found > 0) & (found < 1)).all()
+    again = Calibrator.from_dict(calibrator.to_dict())
+    np.testing.assert_array_equal(again(scores), found)
+
+
+def test_calibration_needs_both_kinds() -> None:
+    with pytest.raises(ConfigError, match="both"):
+        Calibrator.fit(np.arange(5.0), np.zeros(5, dtype=bool))
+
+
+def test_conformal_p_by_counting() -> None:
+    calibration = np.array([1.0, 2.0, 2.0, 5.0])
+    np.testing.assert_allclose(conformal_p(np.array([0.0, 2.0, 2.1, 5.0, 6.0]), calibration), [1, 0.8, 0.4, 0.4, 0.2])
+
+
+def test_claim_p_values_of_exchangeable_claims_are_not_too_small() -> None:
+    rng = np.random.default_rng(2)
+
+    def draw(n: int) -> Surprises:
+        values = rng.gamma(1.0, 2.0, size=(n, 3)) * np.array([1.0, 3.0, 0.2])
+        values[rng.random((n, 3)) < 0.2] = np.nan
+        values[:, 0] = np.where(np.isnan(values[:, 0]), 1.0, values[:, 0])
+        return Surprises(("a", "b", "c"), values, np.zeros((n, 3), dtype=np.int64))
+
+    calibration = Calibration.fit(draw(2000))
+    fresh = draw(4000)
+    p = calibration.claim_p(calibration.evidence(fresh).max(axis=1))
+    for level in (0.01, 0.05, 0.2, 0.5):
+        assert (p <= level).mean() <= level + 3 * np.sqrt(level / 2000)
+    assert abs((p <= 0.2).mean() - 0.2) < 0.04
+    again = Calibration.from_arrays(calibration.fields, calibration.to_arrays())
+    np.testing.assert_allclose(again.evidence(fresh), calibration.evidence(fresh), atol=0.02)
+
+
+def test_the_queue_bounds_false_alarms() -> None:
+    rng = np.random.default_rng(3)
+    shares = []
+    for _ in range(200):
+        p = np.concatenate([rng.random(900), rng.random(100) * 1e-4])
+        queued = benjamini_hochberg(p, 0.1)
+        shares.append(queued[:900].sum() / max(1, queued.sum()))
+        assert queued[900:].mean() > 0.95
+    assert np.mean(shares) < 0.1 + 0.01
+
+
+def test_review_pays_when_the_expected_recovery_exceeds_its_cost() -> None:
+    costs = Costs(review_cost=20, abrasion_cost=10, recoverable_share=0.5)
+    value = costs.expected_value(np.array([1.0, 0.5, 0.0]), np.array([100.0, 100.0, 100.0]))
+    np.testing.assert_allclose(value, [50 - 20, 25 - 20 - 5, -30])
+    with pytest.raises(ConfigError, match="unknown costs"):
+        Costs.from_dict({"reveiw_cost": 1})
