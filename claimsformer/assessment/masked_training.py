@@ -144,7 +144,7 @@ def _thinned(batch: ClaimBatch, rate: float, rng: np.random.Generator) -> ClaimB
     leave[(leave | ~batch.mask | (batch.field_ids == 0)).all(axis=1)] = False
     keep = ~leave
     arrays = (batch.value_ids, batch.parent_ids, batch.field_ids, batch.position_ids, batch.scalars)
-    return ClaimBatch(*(np.where(keep, a, a.dtype.type(0)) for a in arrays), mask=batch.mask & keep)
+    return ClaimBatch(*(np.where(keep, a, a.dtype.type(0)) for a in arrays), batch.mask & keep)
 
 
 def _save(model: MaskedClaimModel, optimizer: Any, losses: list[float], folder: Path, settings: MaskedTraining) -> None:

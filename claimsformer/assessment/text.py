@@ -1,0 +1,198 @@
+"""A sentence to a claim: drug, strength, quantity, money, condition, procedure, sex and age, as far as it names them.
+
+Drugs, doses, amounts and codes are found by the medical tokenizer's patterns, conditions and procedures by their names
+in the code tables and by common words for them. What the sentence does not say stays empty: the model judges a claim by
+the fields it has.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+from dataclasses import dataclass
+from decimal import Decimal
+from functools import cache
+from typing import Any, Final
+
+from claimsformer.claims.generator.catalogue import DRUGS, PROCEDURES, Drug
+from claimsformer.claims.generator.conditions import CONDITIONS
+from claimsformer.claims.schema import Claim
+from claimsformer.errors import ReadError
+from claimsformer.tokenizer.text import DEFAULT_DRUGS, MedicalSplitter
+
+__all__ = ["ReadSentence", "claim_of_text"]
+
+DAY: Final = dt.date(2024, 6, 3)  # a sentence has no date; any weekday serves
+
+# Words that people use, by the condition's name in the table.
+_CONDITION_WORDS: Final = {
+    "hypertension": "high blood pressure|hypertensive",
+    "hyperlipidemia": "high cholesterol|cholesterol|dyslipidemia",
+    "coronary disease": "coronary artery disease|angina|ischemic heart disease",
+    "myocardial infarction": "heart attack",
+    "heart failure": "congestive heart failure|chf",
+    "atrial fibrillation": "afib|a-fib",
+    "diabetes type 2": "type 2 diabetes|diabetes|diabetic|t2dm",
+    "diabetes type 1": "type 1 diabetes",
+    "hypothyroidism": "underactive thyroid|thyroid",
+    "chronic kidney disease": "ckd|kidney disease",
+    "end stage renal disease": "esrd|kidney failure",
+    "urinary tract infection": "uti|bladder infection",
+    "copd": "chronic obstructive pulmonary disease|emphysema",
+    "asthma": "asthmatic",
+    "upper respiratory infection": "common cold|sore throat|strep throat|sinusitis|pharyngitis",
+    "pregnancy": "pregnant|prenatal",
+    "contraception": "birth control",
+    "prostate enlargement": "enlarged prostate|bph",
+    "attention deficit": "adhd|attention deficit disorder",
+    "depression": "depressed|depressive disorder",
+    "anxiety": "anxiety disorder",
+    "dementia": "alzheimer|alzheimers|alzheimer's",
+    "epilepsy": "seizures|seizure disorder",
+    "knee arthritis": "knee osteoarthritis|arthritis of the knee",
+    "low back pain": "back pain|backache",
+    "eczema and acne": "eczema|acne|dermatitis",
+    "reflux": "gerd|acid reflux|heartburn",
+    "gallstones": "gallstone|cholelithiasis",
+    "hiv": "hiv infection",
+    "organ transplant": "kidney transplant|liver transplant|transplant recipient",
+    "adult check-up": "annual check-up|check-up|physical exam",
+    "inguinal hernia, male": "inguinal hernia|groin hernia",
+}
+_PROCEDURE_WORDS: Final = {
+    "X2170": "hba1c|a1c test|glycated hemoglobin", "X2110": "lipid panel", "X2100": "metabolic panel",
+    "X2120": "blood count|cbc", "X3010": "chest x-ray|chest film", "X3042": "brain mri|mri of the head|head mri",
+    "X3041": "ct of the abdomen|abdominal ct", "X3043": "spine mri|mri of the spine",
+    "X3071": "mammogram|mammography", "X3080": "bone density", "X3090": "knee x-ray", "X4030": "upper endoscopy",
+    "X4031": "colonoscopy", "X4061": "hysterectomy", "X4070": "prostatectomy|prostate surgery",
+    "X4080": "hernia repair", "X4081": "gallbladder removal|gallbladder surgery|cholecystectomy",
+    "X4090": "cataract surgery|lens replacement", "X5001": "physical therapy", "X5101": "dialysis",
+    "X5301": "psychotherapy|talking therapy", "X6001": "ecg|ekg|heart tracing", "X6002": "stress test",
+    "X6010": "spirometry|breathing test", "X6020": "sleep study", "X3020": "echocardiogram|heart ultrasound",
+    "X3061": "obstetric ultrasound|pregnancy ultrasound", "X2191": "psa test|prostate antigen",
+    "X1003": "office visit|doctor visit", "E0601": "cpap", "X7001": "flu shot|influenza vaccination",
+}  # fmt: skip
+_SEX: Final = {"F": r"woman|female|girl|she|her|mother", "M": r"man|male|boy|he|his|father"}
+
+
+@dataclass(frozen=True)
+class ReadSentence:
+    """The claim, and in words what was understood and what was not."""
+
+    claim: Claim
+    understood: tuple[str, ...]
+    not_understood: tuple[str, ...]
+
+
+@cache
+def _splitter() -> MedicalSplitter:
+    return MedicalSplitter([*DEFAULT_DRUGS, *(drug.name for drug in DRUGS.values())])
+
+
+@cache
+def _words(kind: str) -> list[tuple[str, str]]:
+    """(word, key) of conditions or procedures, the longest first."""
+    pairs = []
+    if kind == "condition":
+        for condition in CONDITIONS:
+            names = [condition.name.lower(), *_CONDITION_WORDS.get(condition.name, "").split("|")]
+            pairs += [(name, condition.name) for name in names if name]
+    else:
+        for code, procedure in PROCEDURES.items():
+            if procedure.group not in ("room", "component"):
+                names = [procedure.name.lower(), *_PROCEDURE_WORDS.get(code, "").split("|")]
+                pairs += [(name, code) for name in names if name]
+    return sorted(pairs, key=lambda pair: (-len(pair[0]), pair))
+
+
+def _named(text: str, kind: str) -> tuple[list[str], str]:
+    """Keys of the names in a text, in the order they stand, and the text without them."""
+    found: list[tuple[int, str]] = []
+    for word, key in _words(kind):
+        match = re.search(rf"(?<![a-z0-9]){re.escape(word)}(?![a-z0-9])", text)
+        if match:
+            if key not in [k for _, k in found]:
+                found.append((match.start(), key))
+            text = text[: match.start()] + " " * (match.end() - match.start()) + text[match.end() :]
+    return [key for _, key in sorted(found)], text
+
+
+def _drug(name: str) -> Drug | None:
+    wanted = name.lower()
+    return next((d for d in DRUGS.values() if d.name.lower().split(" / ")[0].startswith(wanted)), None)
+
+
+def _strength(dose: str) -> str | None:
+    match = re.fullmatch(r"([0-9.,]+)[ -]?(mcg|ug|mg|g|%|unt|units?)(?:/ml)?", dose.strip().lower())
+    if match is None:
+        return None
+    unit = {"ug": "MCG", "unit": "UNT/ML", "units": "UNT/ML", "unt": "UNT/ML"}.get(match[2], match[2].upper())
+    return f"{float(match[1].replace(',', '')):g} {unit}"
+
+
+def _count(dose: str) -> float | None:
+    match = re.fullmatch(r"([0-9.,]+)[ -]?(?:tablets?|tabs?|capsules?|caps?|puffs?|vials?|patch(?:es)?)", dose.strip())
+    return float(match[1].replace(",", "")) if match else None
+
+
+def claim_of_text(text: str) -> ReadSentence:
+    """The claim that a sentence describes; raises ReadError when it names neither drug, procedure nor diagnosis."""
+    units = [(unit.kind, text[unit.start : unit.stop]) for unit in _splitter().units(text)]
+    by_kind: dict[str, list[str]] = {}
+    for kind, value in units:
+        by_kind.setdefault(kind, []).append(value)
+    conditions, rest = _named(text.lower(), "condition")
+    procedures, rest = _named(rest, "procedure")
+    codes = [condition.codes[0] for condition in CONDITIONS if condition.name in conditions]
+    codes += [value.replace(".", "").upper() for value in by_kind.get("icd10", [])]
+    drugs = [(name, _drug(name)) for name in by_kind.get("drug", [])]
+    known = [drug for _, drug in drugs if drug is not None]
+    unknown = [f"drug {name}" for name, drug in drugs if drug is None]
+    if not (known or procedures or codes):
+        raise ReadError(
+            "the sentence names no drug, procedure or diagnosis that the tables know",
+            hint='Try: claimsformer assess --text "Diabetes patient, Metformin 500mg, $150"',
+        )
+    amounts = [Decimal(re.sub(r"[^0-9.]", "", value)) for value in by_kind.get("money", [])]
+    lines = _drug_lines(known, by_kind) + [
+        {"procedure_code": code, "procedure_system": "hcpcs", "units": 1.0} for code in procedures
+    ]
+    fields: dict[str, Any] = {
+        "claim_id": "TEXT", "member_id": "TEXT", "service_from": DAY, "service_thru": DAY,
+        "claim_type": "pharmacy" if known and not procedures else "professional",
+        "code_system": "icd10", "diagnoses": codes,
+        "member_sex": next((sex for sex, words in _SEX.items() if re.search(rf"\b({words})\b", rest)), None),
+        "member_birth_date": _birth(text),
+        "charge_amount": sum(amounts, Decimal(0)).quantize(Decimal("0.01")) if amounts else None,
+        "lines": [{"line_number": k} | line for k, line in enumerate(lines, start=1)],
+    }  # fmt: skip
+    priced = len(lines) == 1 and ("quantity" in lines[0] or "procedure_code" in lines[0])
+    if amounts and priced:
+        fields["lines"][0]["charge_amount"] = fields["charge_amount"]
+    understood = [
+        *(f"drug {drug.name}" for drug in known),
+        *(f"strength {line['strength']}" for line in lines if line.get("strength")),
+        *(f"procedure {PROCEDURES[code].name}" for code in procedures),
+        *(f"diagnosis {code}" for code in codes),
+        *(f"amount ${amount}" for amount in amounts),
+    ]
+    claim = Claim.parse({name: value for name, value in fields.items() if value is not None})
+    return ReadSentence(claim, tuple(understood), tuple(unknown))
+
+
+def _drug_lines(drugs: list[Drug], by_kind: dict[str, list[str]]) -> list[dict[str, Any]]:
+    strengths = [s for s in map(_strength, by_kind.get("dose", [])) if s]
+    counts = [n for n in map(_count, by_kind.get("dose", [])) if n]
+    durations = [re.fullmatch(r"([0-9]+)[ -]?days?", d.strip().lower()) for d in by_kind.get("duration", [])]
+    days = [int(match[1]) for match in durations if match]
+    lines = []
+    for k, drug in enumerate(drugs):
+        line: dict[str, Any] = {"ndc": drug.ndc, "drug_name": f"{drug.name} {drug.form}"}
+        values = {"strength": strengths, "quantity": counts, "days_supply": days}
+        lines.append(line | {name: found[k] for name, found in values.items() if k < len(found)})
+    return lines
+
+
+def _birth(text: str) -> dt.date | None:
+    match = re.search(r"\b([0-9]{1,3})[- ]?(?:years?[- ]old|year[- ]old|yo\b|y/o)", text.lower())
+    return DAY - dt.timedelta(days=int(float(match[1]) * 365.25) + 100) if match and int(match[1]) < 120 else None

@@ -1,0 +1,40 @@
+"""Sentences to claims."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+import pytest
+
+from claimsformer.assessment.text import claim_of_text
+from claimsformer.errors import ReadError
+
+
+def test_a_sentence_becomes_a_claim() -> None:
+    claim = claim_of_text("58-year-old woman with diabetes, Metformin 500mg, 60 tablets, 30 days, $12.50").claim
+    line = claim.lines[0]
+    assert claim.claim_type == "pharmacy"
+    assert claim.member_sex == "F"
+    assert claim.member_birth_date is not None
+    assert (claim.service_from - claim.member_birth_date).days // 365.25 == 58
+    assert claim.diagnoses == ("E119",)
+    assert (line.strength, line.quantity, line.days_supply, line.charge_amount) == ("500 MG", 60, 30, Decimal("12.50"))
+
+
+def test_without_a_quantity_the_amount_stays_with_the_claim() -> None:
+    claim = claim_of_text("Diabetes patient, Metformin 500mg, $5,000").claim
+    assert claim.charge_amount == Decimal("5000.00")
+    assert claim.lines[0].charge_amount is None
+
+
+def test_codes_and_procedures() -> None:
+    claim = claim_of_text("E11.9, HbA1c test, $20").claim
+    assert claim.claim_type == "professional"
+    assert claim.diagnoses == ("E119",)
+    assert claim.lines[0].procedure_code == "X2170"
+
+
+def test_what_is_not_understood_is_said() -> None:
+    assert claim_of_text("Diabetes, infliximab 100 mg, $40").not_understood == ("drug infliximab",)
+    with pytest.raises(ReadError, match="names no drug"):
+        claim_of_text("a fine day")
