@@ -85,7 +85,7 @@ def to_tensorlite(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return type(value)(to_tensorlite(v) for v in value)
     if isinstance(value, dict):
-        return {k: to_tensorlite(v) for k, v in value.items()}
+        return {k: to_tensorlite(v) for k, v in value.items() if not isinstance(v, torch.memory_format | torch.layout)}
     return value
 
 
@@ -192,9 +192,7 @@ def check_sample(
     arguments = (sample.input, *sample.args)
     kwargs = sample.kwargs
     args_ours = to_tensorlite(arguments)
-    kwargs_ours = to_tensorlite(
-        {k: v for k, v in kwargs.items() if not isinstance(v, torch.memory_format | torch.layout)}
-    )
+    kwargs_ours = to_tensorlite(kwargs)
     process = sample.output_process_fn_grad or (lambda x: x)
     theirs = opinfo(*arguments, **kwargs)
     ours = function(*args_ours, **kwargs_ours)

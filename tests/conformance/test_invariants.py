@@ -68,7 +68,8 @@ def test_invariants(op: Any) -> None:
                 )
             del grads, arrays, others, cotangents
         for t, b in zip(inputs, before, strict=True):
-            assert np.array_equal(t._data, b, equal_nan=True), "an input was mutated"
+            running = op.name in ("nn.functional.batch_norm", "nn.functional.instance_norm") and not t.requires_grad
+            assert running or np.array_equal(t._data, b, equal_nan=True), "an input was mutated"
         del outputs, recorded, result
 
 
