@@ -59,16 +59,18 @@ class EncoderLayer(nn.Module):
         cache: KeyValueCache | None = None,
     ) -> Tensor:
         """`x (B, T, D)` to the same."""
-
-        def attend(y: Tensor) -> Tensor:
-            return self.self_attention(y, mask=visible.mask, is_causal=visible.is_causal, rotary=rotary, cache=cache)  # type: ignore[no-any-return]
-
+        attend = self._attend(visible, rotary, cache)
         if self.parallel:
             y = self.attention_norm(x)
             return x + self._drop(attend(y)) + self._drop(self.feed_forward(y))
         x = self._add(x, attend, self.attention_norm)
         assert self.feed_forward_norm is not None
         return self._add(x, self.feed_forward, self.feed_forward_norm)
+
+    def _attend(self, visible: Visibility, rotary: Rotary, cache: KeyValueCache | None) -> Callable[[Tensor], Tensor]:
+        return lambda y: self.self_attention(
+            y, mask=visible.mask, is_causal=visible.is_causal, rotary=rotary, cache=cache
+        )
 
     def _add(self, x: Tensor, sublayer: Callable[[Tensor], Tensor], norm: nn.Module) -> Tensor:
         if self.pre:
@@ -99,13 +101,10 @@ class DecoderLayer(EncoderLayer):
     ) -> Tensor:
         """`x (B, T, D)` to the same, looking at `memory (B, S, D)`."""
 
-        def attend(y: Tensor) -> Tensor:
-            return self.self_attention(y, mask=visible.mask, is_causal=visible.is_causal, rotary=rotary, cache=cache)  # type: ignore[no-any-return]
-
         def attend_memory(y: Tensor) -> Tensor:
             return self.cross_attention(y, memory, mask=memory_visible.mask, cache=cross_cache)  # type: ignore[no-any-return]
 
-        x = self._add(x, attend, self.attention_norm)
+        x = self._add(x, self._attend(visible, rotary, cache), self.attention_norm)
         x = self._add(x, attend_memory, self.cross_norm)
         assert self.feed_forward_norm is not None
         return self._add(x, self.feed_forward, self.feed_forward_norm)

@@ -146,7 +146,7 @@ class Transformer(nn.Module):
     ) -> Tensor:
         """The decoder's last vectors `(B, T, D)`; with `cache`, for the tokens after those that it holds.
 
-        With a cache, `attention_mask (B, P + T)` covers the P tokens in it too.
+        With a cache, `attention_mask (B, P + T)` covers the P tokens in it too. Vectors at padding mean nothing.
         """
         if self.decoder is None:
             raise ValueError("this model has no decoder; use encode")
@@ -154,6 +154,8 @@ class Transformer(nn.Module):
         b, t = _size(tokens, embeddings)
         past = 0 if cache is None else cache.length
         real = _bools(attention_mask, (b, past + t))
+        if cache is None and _ends_in_padding(real):
+            real = None  # causality hides what comes later from every real token; the fused kernel needs no mask then
         positions = positions_of(real, past + t)[..., past:] if positions is None else positions
         x = self.output_embedding(tokens, positions, embeddings, _ids(type_ids))
         visible = Visibility(*merge_masks(t, past + t, None, real, causal=True))
@@ -204,10 +206,14 @@ class Transformer(nn.Module):
 
 def positions_of(real: Bools | None, length: int) -> Ids:
     """`(T,)`, or `(B, T)` where padding stands before or between real tokens: padding does not count."""
-    if real is None or real.all() or (real[:, :-1] >= real[:, 1:]).all():  # padding only at the end changes nothing
+    if real is None or _ends_in_padding(real):
         return np.arange(length)
     positions: Ids = np.maximum(np.cumsum(real, axis=1) - 1, 0)
     return positions
+
+
+def _ends_in_padding(real: Bools | None) -> bool:
+    return real is not None and bool((real[:, :-1] >= real[:, 1:]).all())
 
 
 def _ids(ids: Any) -> Tensor | None:
