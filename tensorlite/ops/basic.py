@@ -101,7 +101,7 @@ def div(x: Any, y: Any, rounding_mode: Any = None) -> Any:
 
 
 def _floor_divide(x: Any, y: Any) -> Any:
-    if np.result_type(x, y).kind in "iu":
+    if np.result_type(x, y).kind in "biu":
         if np.any(np.asarray(y) == 0):
             raise RuntimeError("ZeroDivisionError")
         return np.floor_divide(x, y)

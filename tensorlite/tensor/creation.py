@@ -110,6 +110,8 @@ def check_device(device: Any) -> None:
 def _finish(array: Any, requires_grad: bool) -> Tensor:
     t: Tensor = wrap(array)
     if requires_grad:
+        if t._data.dtype.kind not in "fc":
+            raise RuntimeError("Only Tensors of floating point and complex dtype can require gradients")
         t.requires_grad = True
     return t
 

@@ -28,6 +28,8 @@ def _broadcast_to(array: Any, shape_: Any, subok: bool = False) -> Any:
 
 
 def _cast_where(condition: Any, x: Any = None, y: Any = None) -> Any:
+    if x is None and y is None:
+        return _on_arrays(np.nonzero, (condition.detach(),), {})
     return apply(OPS["where"], (condition, x, y))
 
 
@@ -47,6 +49,8 @@ _ADAPTED: dict[Any, Callable[..., Any]] = {
     np.copy: lambda a, **_: apply(OPS["clone"], (a,)),
 }
 _BY_FUNCTION: dict[Any, Op] = {}
+#: functions whose parameters differ from those of their op, or whose axis may be left out
+_BY_SIGNATURE = frozenset({np.cumsum, np.cumprod, np.clip})
 
 
 def op_for(function: Any) -> Op | None:
@@ -85,7 +89,7 @@ def array_function(self: Tensor, function: Any, types: Any, args: tuple[Any, ...
     if adapted is not None:
         return adapted(*args, **kwargs)
     op = op_for(function)
-    if op is not None:
+    if op is not None and function not in _BY_SIGNATURE:
         return apply(op, args, kwargs)
     return _on_arrays(function, args, kwargs)
 
@@ -94,12 +98,18 @@ def array(self: Tensor, dtype: Any = None, copy: bool | None = None) -> Any:
     """`np.asarray(t)`: the memory itself. Raises RuntimeError if the tensor requires grad."""
     data = self.numpy()
     if dtype is not None and data.dtype != dtype:
+        if copy is False:
+            raise ValueError(f"a tensor of dtype {data.dtype} cannot become an array of dtype {dtype} without a copy")
         return data.astype(dtype)
     return data.copy() if copy else data
 
 
 def _on_arrays(function: Any, args: Any, kwargs: dict[str, Any]) -> Any:
-    if mode.grad and any(t._rg for t in _tensors(args)):
+    if mode.grad and any(t._rg for t in (*_tensors(args), *_tensors(list(kwargs.values())))):
+        from .numpy_functions import FUNCTIONS
+
+        if function in FUNCTIONS:
+            return FUNCTIONS[function](*args, **kwargs)
         name = getattr(function, "__name__", str(function))
         raise TypeError(
             f"np.{name} has no gradient in tensorlite, but a tensor that requires grad was passed to it; detach() it first, or use the tensorlite function"
@@ -123,7 +133,10 @@ def _plain(value: Any) -> Any:
 def _wrapped(result: Any) -> Any:
     if isinstance(result, np.ndarray | np.generic) and np.asarray(result).dtype.kind in "biufc":
         return wrap(np.asarray(result))
-    return tuple(_wrapped(r) for r in result) if type(result) is tuple else result
+    if isinstance(result, tuple | list):  # a named tuple, such as that of np.linalg.eigh, stays one
+        items = [_wrapped(r) for r in result]
+        return type(result)(*items) if hasattr(result, "_fields") else type(result)(items)
+    return result
 
 
 Tensor.__array_ufunc__ = array_ufunc  # type: ignore[attr-defined]
