@@ -41,9 +41,7 @@ def main() -> dict[str, Generation]:
 
     for use_cache in (True, False):
         start = time.perf_counter()
-        result = generate(
-            model, PROMPTS, max_new_tokens=150, use_cache=use_cache, eos_id=None, stop=[lambda ids: False]
-        )
+        result = generate(model, PROMPTS, max_new_tokens=150, use_cache=use_cache)
         seconds = time.perf_counter() - start
         print(f"{result.ids.size} tokens {'with' if use_cache else 'without'} cache: {seconds:.2f} s")
         results[f"cache {use_cache}"] = result

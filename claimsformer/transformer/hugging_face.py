@@ -150,7 +150,9 @@ def _llama(c: Mapping[str, Any]) -> dict[str, Any]:
         and c.get("use_sliding_window", True)
         and c["sliding_window"] < c["max_position_embeddings"]
     ):
-        raise ConfigError(f"sliding windows are not supported, got sliding_window={c['sliding_window']}")
+        raise ConfigError(
+            f"sliding windows are not supported, got sliding_window={c['sliding_window']}; for texts no longer than that, set it to null in config.json"
+        )
     qwen = c["model_type"] == "qwen2"
     return {
         **_rotary(c),
