@@ -15,9 +15,11 @@ from typing import Any
 
 import numpy as np
 
-from ..ops.analytic import state as dual_state
-from ..ops.basic import cast, sum_to_shape
-from .graph import Node, Variable, change_trace, type_name, wrap
+from ..ops.basic import cast
+from .conform import conform, conform_tensor, filled, unpack
+from .diagnosis import check_nan, explain, raise_modified
+from .graph import Node, Variable, wrap
+from .hooks import accumulate, apply_hooks, hooks_after, hooks_before
 from .mode import enable_grad, mode, no_grad
 
 _FREED = (
@@ -66,7 +68,7 @@ def walk(roots: Sequence[Any], keep: bool, create_graph: bool, wanted: dict[Any,
         node = heappop(heap)[1]
         g = pending.pop(node)
         if node.extras is not None:
-            g = _hooks_before(node, g)
+            g = hooks_before(node, g)
         if wanted is not None:
             _store_wanted(wanted, node, g)
             if node not in running:  # type: ignore[operator]
@@ -86,7 +88,7 @@ def run(node: Node, g: Any, create_graph: bool) -> list[Any]:
     if node.versions is not None:
         for _, counter, version in node.versions:
             if counter[0] != version:
-                _raise_modified(node)
+                raise_modified(node)
     if create_graph or plan.joint is not None or plan.op.n_outputs != 1 or node.extras is not None or mode.anomaly:
         return _run_general(node, g, create_graph)
     flows = []
@@ -105,10 +107,10 @@ def run(node: Node, g: Any, create_graph: bool) -> list[Any]:
             if type(gi) is not np.ndarray:
                 gi = np.asarray(gi)
             if gi.shape != shape or gi.dtype is not dtype:
-                gi = _conform(gi, shape, dtype, node)
+                gi = conform(gi, shape, dtype, node)
             flows.append((parent, slot, gi))
     except Exception as error:
-        _explain(error, node)
+        explain(error, node)
         raise
     return flows
 
@@ -118,7 +120,7 @@ def _run_general(node: Node, g: Any, create_graph: bool) -> list[Any]:
     plan = node.plan
     saved: Any = node.saved
     if plan.op.n_outputs != 1:
-        g = _fill(node, g, create_graph)
+        g = filled(node, g, create_graph)
     try:
         if create_graph:
             saved = unpack(node)
@@ -134,12 +136,12 @@ def _run_general(node: Node, g: Any, create_graph: bool) -> list[Any]:
             for i, (p, gi) in enumerate(zip(node.parents, raw, strict=False))
         ]
     except Exception as error:
-        _explain(error, node)
+        explain(error, node)
         raise
     if mode.anomaly and mode.check_nan:
-        _check_nan(node, grads)
+        check_nan(node, grads)
     if node.extras is not None:
-        grads = list(_hooks_after(node, g, grads))
+        grads = list(hooks_after(node, g, grads))
     slots = node.slots or (0,) * len(node.parents)
     return [(p, k, gi) for p, k, gi in zip(node.parents, slots, grads, strict=True) if p is not None and gi is not None]
 
@@ -152,9 +154,9 @@ def _like(i: int, parent: Any, gi: Any, node: Node, create_graph: bool) -> Any:
         slot = 0 if node.slots is None else node.slots[i]
         shape, dtype = shape[slot], dtype[slot]
     if create_graph:
-        return _conform_tensor(gi, shape, dtype, node)
+        return conform_tensor(gi, shape, dtype, node)
     gi = np.asarray(gi)
-    return gi if gi.shape == shape and gi.dtype == dtype else _conform(gi, shape, dtype, node)
+    return gi if gi.shape == shape and gi.dtype == dtype else conform(gi, shape, dtype, node)
 
 
 def _holds_arrays(saved: tuple[Any, ...]) -> bool:
@@ -223,7 +225,7 @@ def grad(
         for i, v in enumerate(inputs):
             g = leaves.get(v) if v._node is None else wanted[_key(v)]
             if g is not None and v._node is None and v._hooks:
-                g = _apply_hooks(v._hooks, g)
+                g = apply_hooks(v._hooks, g)
                 leaves[v] = g
             if g is None:
                 if materialize_grads:
@@ -241,28 +243,6 @@ def grad(
                 given.add(id(g._data))
             results.append(g)
     return tuple(results)
-
-
-def accumulate(leaf: Variable, g: Any, create_graph: bool) -> None:
-    """Add a finished gradient to `leaf.grad`, in place if there is one already."""
-    if leaf._hooks and leaf._node is None:
-        g = _apply_hooks(leaf._hooks, g)
-    if create_graph or isinstance(g, Variable):
-        g = g if isinstance(g, Variable) else wrap(g)
-        if leaf._grad is None:
-            leaf._grad = g if g._rg else wrap(g._data.copy())
-        else:
-            leaf._grad = leaf._grad + g
-        return
-    if leaf._grad is None:
-        # A fresh array that nobody else holds is taken over; anything that could be shared is copied.
-        mine = sys.getrefcount(g) <= 3 and g.base is None and g.flags.c_contiguous
-        leaf._grad = wrap(g if mine else g.copy(order="C"))
-    elif leaf._grad._rg:
-        leaf._grad = leaf._grad + wrap(g)
-    else:
-        np.add(leaf._grad._data, g, out=leaf._grad._data)
-        leaf._grad.counter()[0] += 1
 
 
 # -- details ----------------------------------------------------------------------------------------------------------
@@ -297,87 +277,6 @@ def _leading_to(wanted: dict[Any, Any], roots: Sequence[Any]) -> tuple[set[Any],
     return useful, running
 
 
-def _conform(g: Any, shape: tuple[int, ...], dtype: Any, node: Node) -> Any:
-    """Sum what was broadcast, and cast what was promoted, so that a gradient looks like its input."""
-    if g.shape != shape:
-        if not node.plan.op.broadcasts or not _broadcastable(shape, g.shape):
-            _wrong_shape(node, g.shape, shape)
-        if g.size == 0 or len(shape) > g.ndim:
-            g = np.broadcast_to(g, np.broadcast_shapes(g.shape, shape))
-        g = np.asarray(sum_to_shape.forward(g, shape))
-    if g.dtype != dtype and not dual_state.on:
-        if g.dtype.kind == "c" and dtype.kind != "c":
-            g = g.real
-        g = g.astype(dtype)
-    return g
-
-
-def _conform_tensor(g: Any, shape: tuple[int, ...], dtype: Any, node: Node) -> Any:
-    if not isinstance(g, Variable):
-        g = wrap(g)
-    if g._data.shape != shape:
-        if not node.plan.op.broadcasts or not _broadcastable(shape, g._data.shape):
-            _wrong_shape(node, g._data.shape, shape)
-        g = sum_to_shape(g, shape)
-    return g if g._data.dtype == dtype else cast(g, dtype)
-
-
-def _broadcastable(small: tuple[int, ...], large: tuple[int, ...]) -> bool:
-    try:
-        np.broadcast_shapes(small, large)
-    except ValueError:
-        return False
-    return True
-
-
-def _wrong_shape(node: Node, got: tuple[int, ...], expected: tuple[int, ...]) -> None:
-    raise RuntimeError(
-        f"Function {node.name()} returned an invalid gradient - got {list(got)} but expected shape compatible with {list(expected)}"
-    )
-
-
-def _fill(node: Node, g: list[Any], create_graph: bool) -> tuple[Any, ...]:
-    """Zeros for the outputs into which nothing flowed."""
-    filled = [np.zeros(s, d) if x is None else x for x, s, d in zip(g, node.shape, node.dtype, strict=True)]
-    return tuple(wrap(x) if create_graph and not isinstance(x, Variable) else x for x in filled)
-
-
-def unpack(node: Node) -> tuple[Any, ...]:
-    """The saved values as tensors with their history, for rules that are to be differentiated again."""
-    plan = node.plan
-    result = []
-    for value, origin in zip(node.saved or (), plan.origins, strict=True):
-        if plan.op.variadic and isinstance(value, tuple) and value and isinstance(value[0], np.ndarray):
-            slots = node.slots or (0,) * len(node.parents)
-            result.append(tuple(_restore(a, p, s) for a, p, s in zip(value, node.parents, slots, strict=True)))
-        elif origin == -1 or not _is_array(value):
-            result.append(value)
-        elif origin == -2:
-            result.append(
-                _restore(value, node, 0)
-                if plan.op.n_outputs == 1
-                else tuple(_restore(v, node, k) for k, v in enumerate(value))
-            )
-        else:
-            result.append(_restore(value, node.parents[origin], 0 if node.slots is None else node.slots[origin]))
-    return tuple(result)
-
-
-def _is_array(value: Any) -> bool:
-    return isinstance(value, np.ndarray) or (
-        isinstance(value, tuple) and bool(value) and isinstance(value[0], np.ndarray)
-    )
-
-
-def _restore(data: Any, source: Any, slot: int) -> Any:
-    if isinstance(source, Variable) and source._data is data:
-        return source
-    t = wrap(data)
-    if isinstance(source, Node):
-        t._node, t._out, t._rg = source, slot, True
-    return t
-
-
 def _through_definition(node: Node, g: Any, saved: tuple[Any, ...]) -> Sequence[Any]:
     """Double backward of a fused op: run its definition, a composition of ordinary ops, and differentiate that."""
     op = node.plan.op
@@ -390,113 +289,3 @@ def _through_definition(node: Node, g: Any, saved: tuple[Any, ...]) -> Sequence[
     out = op.definition(*arguments)  # type: ignore[misc]
     grads = iter(grad([out], list(copies.values()), [g], True, True, True, True))
     return [next(grads) if needed else None for needed in node.plan.needs]
-
-
-def _raise_modified(node: Node) -> None:
-    for i, counter, version in node.versions or ():
-        if counter[0] != version:
-            assert node.saved is not None
-            data = node.saved[i]
-            if isinstance(data, tuple):
-                data = data[0]
-            origin = node.plan.origins[i] if not node.plan.op.variadic else -1
-            which = ""
-            if origin == -2:
-                which = f", which is output 0 of {node.name()},"
-            elif origin >= 0 and isinstance(node.parents[origin], Node):
-                slot = 0 if node.slots is None else node.slots[origin]
-                which = f", which is output {slot} of {node.parents[origin].name()},"
-            hint = (
-                "Hint: the backtrace further above shows the operation that failed to compute its gradient. "
-                "The variable in question was changed in there or anywhere later. Good luck!"
-                if mode.anomaly
-                else "Hint: enable anomaly detection to find the operation that failed to compute its gradient, "
-                "with tensorlite.autograd.set_detect_anomaly(True)."
-            )
-            where = change_trace(counter)
-            if where:
-                hint = f"It was changed in place here:\n{where}"
-            raise RuntimeError(
-                "one of the variables needed for gradient computation has been modified by an inplace operation: "
-                f"[{type_name(data)} {list(data.shape)}]{which} is at version {counter[0]}; expected version {version} instead. {hint}"
-            )
-
-
-def _check_nan(node: Node, grads: Sequence[Any]) -> None:
-    for i, g in enumerate(grads):
-        data = g._data if isinstance(g, Variable) else g
-        if data is not None and data.dtype.kind in "fc" and np.isnan(data).any():
-            error = RuntimeError(f"Function '{node.name()}' returned nan values in its {i}th output.")
-            _explain(error, node)
-            raise error
-
-
-def _explain(error: BaseException, node: Node) -> None:
-    """Say in which op's backward an error happened, and, in anomaly mode, which line of the forward made the node."""
-    notes = getattr(error, "__notes__", [])
-    if not any(n.startswith("in the backward of") for n in notes):
-        error.add_note(f"in the backward of '{node.op.name}'")
-        trace = (node.extras or {}).get("trace")
-        if trace:
-            error.add_note(
-                "Traceback of the forward call that made this node (most recent call last):\n" + "".join(trace)
-            )
-
-
-def _apply_hooks(hooks: dict[int, Any], g: Any) -> Any:
-    """Run tensor hooks in order; a hook's result replaces the gradient."""
-    for hook in list(hooks.values()):
-        shown = g if isinstance(g, Variable) else wrap(g)
-        replaced = hook(shown)
-        if replaced is None:
-            continue
-        if not isinstance(replaced, Variable):
-            raise TypeError(f"expected a tensor or None from hook '{_hook_name(hook)}', got {type(replaced).__name__}")
-        if replaced._data.shape != shown._data.shape:
-            raise RuntimeError(f"hook '{_hook_name(hook)}' has changed the size of value")
-        if replaced._data.dtype != shown._data.dtype:
-            raise RuntimeError(
-                f"hook '{_hook_name(hook)}' has changed the type of value (was {type_name(shown._data)} got {type_name(replaced._data)})"
-            )
-        g = replaced if isinstance(g, Variable) else replaced._data
-    return g
-
-
-def _hook_name(hook: Any) -> str:
-    return getattr(hook, "__name__", type(hook).__name__)
-
-
-def _hooks_before(node: Node, g: Any) -> Any:
-    extras = node.extras or {}
-    for slot, hooks in extras.get("hooks", {}).items():
-        if not node.multiple:
-            g = _apply_hooks(hooks, g)
-        elif g[slot] is not None:
-            g[slot] = _apply_hooks(hooks, g[slot])
-    for slot, reference in extras.get("retain", {}).items():
-        tensor = reference()
-        value = g[slot] if node.multiple else g
-        if tensor is not None and value is not None:
-            accumulate(tensor, value if isinstance(value, Variable) else value.copy(), isinstance(value, Variable))
-    for hook in list(extras.get("node_prehooks", {}).values()):
-        outputs = tuple(x if x is None or isinstance(x, Variable) else wrap(x) for x in (g if node.multiple else (g,)))
-        replaced = hook(outputs)
-        if replaced is not None:
-            raw = [
-                r if r is None or isinstance(o, Variable) else r._data
-                for r, o in zip(replaced, g if node.multiple else (g,), strict=True)
-            ]
-            g = raw if node.multiple else raw[0]
-    return g
-
-
-def _hooks_after(node: Node, g: Any, grads: Sequence[Any]) -> Sequence[Any]:
-    for hook in list((node.extras or {}).get("node_hooks", {}).values()):
-        plain = not any(isinstance(x, Variable) for x in grads)
-        shown = tuple(x if x is None or isinstance(x, Variable) else wrap(x) for x in grads)
-        outputs = tuple(x if x is None or isinstance(x, Variable) else wrap(x) for x in (g if node.multiple else (g,)))
-        replaced = hook(shown, outputs)
-        if replaced is not None:
-            replaced = (replaced,) if isinstance(replaced, Variable) else replaced
-            grads = [r._data if plain and isinstance(r, Variable) else r for r in replaced]
-    return grads
