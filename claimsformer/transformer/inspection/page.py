@@ -23,6 +23,7 @@ NOT_AN_EXPLANATION = (
 )
 _SHADES = " ·░▒▓█"
 _MOST_ROWS = 24
+_MOST_CELLS_A_SIDE = 40
 
 
 def attention_page(
@@ -58,6 +59,7 @@ def attention_page(
         svg=picture.svg,
         output=escape(output),
         tables=tables,
+        matrix=_matrix(np.asarray(weights), tokens, names, options.get("layer", -1), options.get("head", 0)),
         text=escape(picture.text),
     )
     words = "\n".join(f"{names[i]!r} ({i}): {lost[i]:+.4f}" for i in first)
@@ -78,6 +80,20 @@ def _table(names: Sequence[str], lost: npt.NDArray[np.float64], rows: npt.NDArra
         '<table><thead><tr><th scope="col">without</th><th scope="col">position</th><th scope="col">loses</th>'
         f'<th scope="col"><span class="hidden">bar</span></th></tr></thead><tbody>{cells}</tbody></table>'
     )
+
+
+def _matrix(weights: Floats, tokens: Sequence[str], names: Sequence[str], layer: int, head: int) -> str:
+    """Every weight of the chosen head, where the table stays readable."""
+    if len(tokens) > _MOST_CELLS_A_SIDE or len(names) > _MOST_CELLS_A_SIDE:
+        return f"<p>More than {_MOST_CELLS_A_SIDE} tokens: the picture lists the strongest weights of one row.</p>"
+    while weights.ndim < 4:
+        weights = weights[None]
+    top = "".join(f'<th scope="col">{escape(name)}</th>' for name in names)
+    rows = "".join(
+        f'<tr><th scope="row">{escape(token)}</th>{"".join(f"<td>{w:.3f}</td>" for w in row)}</tr>'
+        for token, row in zip(tokens, weights[layer, head], strict=True)
+    )
+    return f'<div class="wide" tabindex="0"><table><thead><tr><td></td>{top}</tr></thead><tbody>{rows}</tbody></table></div>'
 
 
 def attention_text(
@@ -120,7 +136,7 @@ h1{{font-size:20px;margin:0 0 8px}}h2{{font-size:16px;margin:0 0 8px}}
 svg{{max-width:100%;height:auto}}pre{{overflow:auto}}
 table{{border-collapse:collapse}}th,td{{padding:2px 10px;text-align:right;font-variant-numeric:tabular-nums}}
 th[scope=row]{{text-align:left;font-weight:normal;overflow-wrap:anywhere}}
-td.bar{{width:160px}}td.bar span{{display:block;height:10px}}
+.wide{{overflow:auto}}td.bar{{width:160px}}td.bar span{{display:block;height:10px}}
 .loss{{background:#0072B2;margin-left:50%}}.gain{{background:#D55E00;float:right;margin-right:50%}}
 .hidden{{position:absolute;width:1px;height:1px;overflow:hidden;clip-path:inset(50%)}}
 @media (prefers-color-scheme:dark){{body{{background:#0F172A;color:#E5E7EB}}.loss{{background:#56B4E9}}.gain{{background:#E69F00}}}}
@@ -138,7 +154,7 @@ td.bar{{width:160px}}td.bar span{{display:block;height:10px}}
 {tables}
 </section>
 </main>
-<details><summary>The numbers of the chosen head</summary><pre tabindex="0">{text}</pre></details>
+<details><summary>The numbers of the chosen head</summary>{matrix}<pre tabindex="0">{text}</pre></details>
 </body>
 </html>
 """

@@ -42,12 +42,21 @@ def test_occlusion_stands_beside_attention_with_its_numbers() -> None:
     html, lost, names = page()
     parser = Parser()
     parser.feed(html)
-    rows = {row[0]: float(row[2]) for row in parser.cells if row and row[0] in names}
+    rows = {row[0]: float(row[2]) for row in parser.cells if len(row) == 3 and row[0] in names}
     assert rows == {name: pytest.approx(value, abs=5e-5) for name, value in zip(names, lost, strict=True)}
-    order = [row[0] for row in parser.cells if row and row[0] in names]
+    order = [row[0] for row in parser.cells if len(row) == 3 and row[0] in names]
     assert order == [names[i] for i in np.argsort(-np.abs(lost))]
     assert "Attention is not an explanation" in html
     assert "What log p(E11.9) loses without each token" in html
+
+
+def test_all_weights_of_the_chosen_head_can_be_read() -> None:
+    weights = RNG.dirichlet(np.ones(4), size=(2, 3, 4))
+    html = attention_page(weights, list("abcd"), np.zeros(4), layer=1, head=2).html
+    parser = Parser()
+    parser.feed(html)
+    rows = [row[1:] for row in parser.cells if len(row) == 5 and row[0] in "abcd"]
+    np.testing.assert_allclose(np.array(rows, float), weights[1, 2], atol=5e-4)
 
 
 def test_self_contained_and_dark_mode() -> None:
