@@ -315,3 +315,22 @@ def test_anomaly_mode_names_the_op_and_the_line():
             z.sum().backward()
     assert "test_engine.py" in caught.value.__notes__[1]
     assert not tl.autograd.is_anomaly_enabled()
+
+
+@pytest.mark.slow
+def test_a_chain_of_a_million_ops_gives_its_memory_back():
+    x = tl.ones(1, requires_grad=True)
+    tracemalloc.start()
+    try:
+        y = x
+        for _ in range(1_000_000):
+            y = y + x
+        y.backward()
+        assert x.grad.item() == 1_000_001
+        del y
+        x.grad = None
+        gc.collect()
+        left, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert left < 100_000
