@@ -24,10 +24,11 @@ def explain(op: str, params: Sequence[str], values: Sequence[Any], error: Except
     if (
         "could not be broadcast" in message
         or "shape mismatch" in message
-        or "broadcast" in message
-        and kind is ValueError
+        or ("broadcast" in message and kind is ValueError)
     ):
         kind, message = RuntimeError, broadcast_message(arrays) or message
+    elif kind is IndexError:
+        message = message.replace(" for axis ", " for dimension ")
     elif isinstance(error, np.linalg.LinAlgError):
         kind, message = RuntimeError, f"linalg.{op}: {message}"
     elif kind in (ValueError, OverflowError) or type(error).__module__.startswith("numpy"):

@@ -46,7 +46,7 @@ def attention_definition(
     seed: Any = 0,
 ) -> Any:
     """softmax(q kᵀ scale + mask) v in ordinary ops; a row that may see nothing is 0."""
-    groups = query.shape[-3] // key.shape[-3] if len(query.shape) > 2 else 1
+    groups = query.shape[-3] // key.shape[-3] if len(query.shape) > 2 and key.shape[-3] else 1
     kept = kept_probabilities(query.shape, key.shape, causal, p, seed) if p else np.ones((), bool)
     key, value = _shared_heads(key, groups), _shared_heads(value, groups)
     scores = query @ np.swapaxes(key, -1, -2) * _scale(query, scale)
