@@ -25,6 +25,8 @@ def in_float64(f: Callable[..., Any]) -> Callable[..., Any]:
     @wraps(f)
     def function(*args: Any) -> Any:
         dtype = next(a.dtype for a in args if isinstance(a, np.ndarray | np.generic))
+        if dtype.kind == "c":
+            raise RuntimeError(f'"{f.__name__}" not implemented for complex tensors')
         with np.errstate(all="ignore"):
             wide = [np.asarray(a, np.float64) if isinstance(a, np.ndarray | np.generic) else a for a in args]
             return np.asarray(f(*wide)).astype(dtype, copy=False)

@@ -86,6 +86,8 @@ def _place_hint(analytic: Any, numeric: Any) -> str:
         wrong = ~right
         if not analytic[wrong].any():
             return f"{int(wrong.sum())} of {right.size} elements get no gradient: contributions overwrite each other instead of adding up, or a mask is wrong"
+        if not numeric[wrong].any():
+            return f"{int(wrong.sum())} of {right.size} elements get a gradient although the function does not depend on them (overwritten, masked, not chosen?)"
         rest = _constant_ratio(analytic[wrong], numeric[wrong])
         if rest is not None and wrong.sum() > 1:
             return f"{int(wrong.sum())} of {right.size} elements are {rest:.4g} times what they should be"

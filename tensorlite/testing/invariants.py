@@ -191,7 +191,7 @@ def find_failure(spec: OpSpec, examples: int = 30, seed: int = 0) -> Failure | N
                 report = run(spec, f, leaves)
             except AssertionError as error:
                 return Failure(spec.name, layer, k + 1, str(error))
-            except RuntimeError as error:
+            except (RuntimeError, ValueError, TypeError, IndexError, AttributeError) as error:
                 return Failure(spec.name, layer, k + 1, f"{type(error).__name__}: {error}")
             if report is not None and not report.ok:
                 return Failure(spec.name, layer, k + 1, str(report), report)

@@ -325,9 +325,9 @@ class _Growing(Source):
                 ref, value = fitting[-1 - self.integer(0, len(fitting) - 1)]
                 for op, constant in _MOVES[domain]:
                     args = (ref,) if constant is None else (ref, constant)
-                    value = OPS[op](value) if constant is None else OPS[op](value, constant)
+                    value = np.asarray(OPS[op](value) if constant is None else OPS[op](value, constant))
                     ref = self._append(Step(op, args), value)
-                return self._hand_out(value.copy(), ref)
+                return self._hand_out(np.array(value), ref)
         return self.leaf(self.inner.array(shape, domain))
 
     def leaf(self, array: Any) -> Any:
