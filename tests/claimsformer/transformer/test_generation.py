@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
@@ -12,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import tensorlite as tl
-from claimsformer.transformer import Transformer, TransformerConfig, generate, left_pad
+from claimsformer.transformer import GenerationOptions, Transformer, TransformerConfig, generate, left_pad
+from claimsformer.transformer.beam_search import beam_search
 from claimsformer.transformer.sampling import draw, keep_top_k, keep_top_p, log_softmax
 
 VOCABULARY = 9
@@ -98,6 +99,46 @@ def test_a_beam_as_wide_as_the_tree_finds_the_best(seed: int, penalty: float) ->
     found = generate(net, [prompt], max_new_tokens=3, n_beams=64, length_penalty=penalty)
     assert tuple(found.sequences()[0].tolist()) == best
     assert found.log_probs[0] / len(best) ** penalty == pytest.approx(scores[best])
+
+
+class Tree:
+    """A model of four ids, 0 ends: next-token probabilities by what was written."""
+
+    PROBABILITIES: ClassVar[dict[tuple[int, ...], list[float]]] = {
+        (): [0.4, 0.6, 0, 0],
+        (1,): [0, 0, 0.55, 0.45],
+        (1, 2): [0.6, 0.4, 0, 0],
+        (1, 3): [1, 0, 0, 0],
+    }
+
+    def __init__(self) -> None:
+        self.rows = 1
+        self.written: list[tuple[int, ...]] = [()]
+
+    def next_logits(self, chosen: np.ndarray | None) -> np.ndarray:
+        if chosen is not None:
+            self.written = [(*w, int(c)) for w, c in zip(self.written, chosen, strict=True)]
+        with np.errstate(divide="ignore"):
+            return np.log([self.PROBABILITIES.get(w, [0.25] * 4) for w in self.written])
+
+    def reorder(self, rows: np.ndarray) -> None:
+        self.rows, self.written = len(rows), [self.written[i] for i in rows]
+
+
+@pytest.mark.parametrize(
+    ("n", "best", "probability"),
+    [
+        (1, (1, 2, 0), 0.6 * 0.55 * 0.6),
+        (2, (1, 2, 0), 0.6 * 0.55 * 0.6),  # the finished "0" keeps its place, so "1 3" finds none
+        (3, (1, 3, 0), 0.6 * 0.45),
+    ],
+)
+def test_a_finished_hypothesis_keeps_its_place(n: int, best: tuple[int, ...], probability: float) -> None:
+    """Worked out by hand on a small tree."""
+    options = GenerationOptions(n_beams=n, max_new_tokens=3)
+    ids, lengths, log_probs = beam_search(Tree(), options, lambda new: bool(new[-1] == 0))  # type: ignore[arg-type]
+    assert tuple(ids[0, : lengths[0]].tolist()) == best
+    assert log_probs[0] == pytest.approx(np.log(probability))
 
 
 @given(st.integers(0, 10_000), st.integers(2, 6))
