@@ -65,7 +65,7 @@ def add_windows(columns: Any, shape: Any, kernel: Any, stride: Any, padding: Pai
         )
         full[(slice(None), slice(None), *place)] += columns[(slice(None), slice(None), *offset)]
     cut = tuple(slice(a, a + s) for s, (a, _) in zip(spatial, padding, strict=True))
-    return full[(slice(None), slice(None), *cut)]
+    return np.ascontiguousarray(full[(slice(None), slice(None), *cut)])  # as torch: programs call .view() on it
 
 
 @op(namespaces=())

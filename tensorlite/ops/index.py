@@ -22,9 +22,10 @@ def take_at(x: Any, index: Any) -> Any:
         return x[index] if any(i is Ellipsis for i in items) else x[(*items, ...)]
     first, second = _two_steps(x, index)
     try:
-        return (x if first is None else x[first])[second]
+        taken = (x if first is None else x[first])[second]
     except IndexError as error:
         raise IndexError(_in_torch_words(x, index, str(error))) from None
+    return np.asarray(taken, order="C")  # NumPy lays the indexed dims outermost, and then `.view()` would fail
 
 
 def _two_steps(x: Any, index: Any) -> tuple[Any, Any]:

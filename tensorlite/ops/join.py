@@ -30,7 +30,7 @@ def cat(tensors: Any, dim: Any = 0) -> Any:
                 raise RuntimeError(
                     f"Sizes of tensors must match except in dimension {d}. Expected size {first.shape[k]} but got size {t.shape[k]} for tensor number {i} in the list."
                 )
-    return np.concatenate(kept, axis=d)
+    return np.asarray(np.concatenate(kept, axis=d), order="C")
 
 
 def _cat_grad(g: Any, needs: Any, tensors_shape: Any, dim: Any) -> Any:
