@@ -56,7 +56,8 @@ def train(norm_position: Literal["pre", "post"], warmup: int) -> History:
 def main(folder: str | Path | None = None) -> dict[str, History]:
     print(f"chance: a loss of ln {SYMBOLS} = {math.log(SYMBOLS):.3f}\n")
     found = {}
-    for norm_position, warmup in (("post", 0), ("post", 50), ("pre", 0)):
+    runs: list[tuple[Literal["pre", "post"], int]] = [("post", 0), ("post", 50), ("pre", 0)]
+    for norm_position, warmup in runs:
         title = f"{norm_position}-norm, {f'warmup {warmup}' if warmup else 'no warmup'}"
         history = found[title] = train(norm_position, warmup)
         last, exact = history.steps["loss"][-10:].mean(), history["val_exact"][-1]

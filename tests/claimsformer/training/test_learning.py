@@ -55,7 +55,7 @@ def test_twenty_tokens_are_learnt(task: str) -> None:
         assert anti_diagonal(model, 20) > 0.5
 
 
-STEPS = {"copy": 800, "reverse": 800, "sort": 800}
+STEPS = {"copy": 400, "reverse": 400, "sort": 600}
 
 
 def test_to_reverse_is_to_look_along_the_anti_diagonal() -> None:
