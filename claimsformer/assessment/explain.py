@@ -32,6 +32,7 @@ _NAMES: Final = {
     "procedure": "procedure", "item": "service", "units": "units", "price_ratio": "unit price over the usual one",
     "drug": "drug", "strength": "strength", "days_supply": "days of supply", "quantity": "quantity",
 }  # fmt: skip
+WHOLE: Final = 0.001  # see `UNIT_EDGES`
 _BLANKED: Final = {"price_ratio", "units", "stay_ratio", "quantity", "strength", "days_supply"}  # hidden at all ranks
 
 
@@ -52,14 +53,15 @@ def _plain(words: str) -> str:
     """`price_ratio in [2.5, 3)` without its field's name, an open end in words."""
     value = words.split("=", 1)[1] if "=" in words else words.split(" in ", 1)[-1]
     value = "missing" if value.startswith("<missing") else "something unusual" if value.startswith("<unk") else value
-    if value.startswith("[-inf"):
-        return f"below {value[1:-1].split(', ')[1]}"
-    if value.endswith("inf)"):
-        return f"{value[1:].split(', ')[0]} or more"
-    if value.startswith("["):
-        low, high = value[1:-1].split(", ")
-        return low if float(high) - float(low) <= 1 and float(low).is_integer() else f"{low} to {high}"
-    return f"a code of the family {value[:-1]}" if value.endswith("*") else value
+    if not value.startswith("["):
+        return f"a code of the family {value[:-1]}" if value.endswith("*") else value
+    low, high = (float(edge) for edge in value[1:-1].split(", "))
+    if math.isinf(low):
+        return f"below {high:g}"
+    if round(low % 1, 6) == WHOLE:  # bins of whole numbers that begin just above one
+        low, high = math.floor(low) + 1, math.floor(high) if math.isfinite(high) else high
+        return f"{low}" if low == high else f"{low} or more" if math.isinf(high) else f"{low} to {high}"
+    return f"{low:g} or more" if math.isinf(high) else f"{low:g}" if low == 1 < high < 1.01 else f"{low:g} to {high:g}"
 
 
 def surprise_reason(
@@ -70,9 +72,12 @@ def surprise_reason(
     rank: int,
     p: float,
     amount: float,
-) -> Reason:
-    """One surprising field as a reason, with what the rest of the claim leads one to expect."""
+) -> Reason | None:
+    """One surprising field as a reason, with what the rest of the claim leads one to expect; None where that is what
+    the claim holds."""
     guess = expected(model, tokenizer, claim, name, rank, all_ranks=name in _BLANKED)
+    if guess.found == guess.options[0][0]:
+        return None
     options = tuple((_plain(words), round(probability, 4)) for words, probability in guess.options)
     line = f" of line {rank}" if rank and name in ("item", "units", "price_ratio", "drug", "quantity") else ""
     share = "less than 0.01 %" if guess.probability < 1e-4 else f"{100 * guess.probability:.2g} %"
@@ -104,7 +109,11 @@ def _hint(guess: Alternatives, name: str) -> str:
     limit = max((h for h in highs if h is not None), default=None)
     if limit is None or found is None or not np.isfinite(limit):
         return f"would be ordinary with {_NAMES[name]} {best}"
-    return f"would be ordinary with {_NAMES[name]} {'under' if found >= limit else 'around'} {limit:g}"
+    return f"would be ordinary with {_NAMES[name]} {'under' if found >= limit else 'around'} {_round(limit)}"
+
+
+def _round(limit: float) -> str:
+    return f"{math.floor(limit) + 1}" if round(limit % 1, 6) == WHOLE else f"{limit:g}"
 
 
 def _upper(words: str) -> float | None:

@@ -59,7 +59,8 @@ class Evidence:
 def class_weights(labels: Bools) -> Floats:
     """Weights (N,) that give both classes the same total, with mean 1."""
     share = labels.mean()
-    return np.where(labels, 0.5 / share, 0.5 / (1 - share))
+    weights: Floats = np.where(labels, 0.5 / share, 0.5 / (1 - share))
+    return weights
 
 
 @dataclass(frozen=True)
@@ -80,13 +81,18 @@ class Fusion:
         cls, head: Evidence, head_labels: Bools, calibration: Evidence, labels: Bools, *, ridge: float = 1.0
     ) -> Fusion:
         """Learn the head on one part of the labelled claims and the calibration on another."""
-        # An edit that the labelled claims never show keeps its stated weight instead of losing all of it.
         features = head.features()
+        stated = np.array([EDITS[name].weight for name in head.edits])
         centre = np.zeros(features.shape[1])
-        centre[: len(head.edits)] = [EDITS[name].weight for name in head.edits]
+        centre[: len(stated)] = stated
         weights = logistic_regression(
             features, head_labels.astype(np.float64), weights=class_weights(head_labels), ridge=ridge, centre=centre
         )
+        # An edit that the labelled claims never show cannot be learned: it gets its stated weight on the learned scale.
+        shown = head.flags.any(axis=0)
+        if shown.any():
+            scale = (weights[: len(stated)][shown] @ stated[shown]) / (stated[shown] @ stated[shown])
+            weights[: len(stated)][~shown] = max(1.0, scale) * stated[~shown]
         scores = _linear(calibration.features(), weights)
         return cls(float(labels.mean()), weights, Calibrator.fit(scores, labels))
 

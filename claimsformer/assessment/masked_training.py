@@ -143,8 +143,14 @@ def _thinned(batch: ClaimBatch, rate: float, rng: np.random.Generator) -> ClaimB
     leave = sparse[:, None] & (rng.random(batch.shape) < 0.5) & (batch.field_ids > 0)
     leave[(leave | ~batch.mask | (batch.field_ids == 0)).all(axis=1)] = False
     keep = ~leave
-    arrays = (batch.value_ids, batch.parent_ids, batch.field_ids, batch.position_ids, batch.scalars)
-    return ClaimBatch(*(np.where(keep, a, a.dtype.type(0)) for a in arrays), batch.mask & keep)
+
+    def kept(array: Any) -> Any:
+        return np.where(keep, array, array.dtype.type(0))
+
+    return ClaimBatch(
+        kept(batch.value_ids), kept(batch.parent_ids), kept(batch.field_ids), kept(batch.position_ids),
+        kept(batch.scalars), batch.mask & keep,
+    )  # fmt: skip
 
 
 def _save(model: MaskedClaimModel, optimizer: Any, losses: list[float], folder: Path, settings: MaskedTraining) -> None:

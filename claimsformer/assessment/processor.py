@@ -286,13 +286,19 @@ class ClaimsProcessor:
         """The two most surprising fields, where ordinary claims surprise as much in less than one of a hundred."""
         assert self._model is not None
         order = [k for k in np.argsort(-evidence, kind="stable").tolist() if p[k] <= 0.01][:2]
-        return [
+        reasons = [
             surprise_reason(
-                self._model, self._tokenizer, claim, found.fields[k], int(found.ranks[i, k]),
-                10 ** -float(evidence[k]), amount,
+                self._model,
+                self._tokenizer,
+                claim,
+                found.fields[k],
+                int(found.ranks[i, k]),
+                10 ** -float(evidence[k]),
+                amount,
             )
             for k in order
-        ]  # fmt: skip
+        ]
+        return [reason for reason in reasons if reason is not None]
 
     # Saving -----------------------------------------------------------------------------------------------------------
 

@@ -141,8 +141,9 @@ def claim_of_text(text: str) -> ReadSentence:
     by_kind: dict[str, list[str]] = {}
     for kind, value in units:
         by_kind.setdefault(kind, []).append(value)
-    conditions, rest = _named(text.lower(), "condition")
-    procedures, rest = _named(rest, "procedure")
+    # Procedures first: `cataract surgery` is no mention of a cataract.
+    procedures, rest = _named(text.lower(), "procedure")
+    conditions, rest = _named(rest, "condition")
     codes = [condition.codes[0] for condition in CONDITIONS if condition.name in conditions]
     codes += [value.replace(".", "").upper() for value in by_kind.get("icd10", [])]
     drugs = [(name, _drug(name)) for name in by_kind.get("drug", [])]
@@ -188,7 +189,7 @@ def _drug_lines(drugs: list[Drug], by_kind: dict[str, list[str]]) -> list[dict[s
     lines = []
     for k, drug in enumerate(drugs):
         line: dict[str, Any] = {"ndc": drug.ndc, "drug_name": f"{drug.name} {drug.form}"}
-        values = {"strength": strengths, "quantity": counts, "days_supply": days}
+        values: dict[str, list[Any]] = {"strength": strengths, "quantity": counts, "days_supply": days}
         lines.append(line | {name: found[k] for name, found in values.items() if k < len(found)})
     return lines
 

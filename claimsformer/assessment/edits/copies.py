@@ -74,7 +74,11 @@ def _pairs(c: Context) -> pl.DataFrame:
 def duplicate(c: Context) -> pl.DataFrame:
     exact = _pairs(c).filter((pl.col("gap") == 0) & pl.col("same"))
     exact = exact.group_by("row", maintain_order=True).agg(pl.col("value").first(), pl.len().alias("n"))
-    words = pl.format("same member, provider, day, diagnosis and services as {} earlier claim(s)", "n")
+    words = pl.format(
+        "same member, provider, day, diagnosis and services as {} earlier {}",
+        "n",
+        pl.when(pl.col("n") == 1).then(pl.lit("claim")).otherwise(pl.lit("claims")),
+    )
     return finding(exact, words, field="claim_id")
 
 

@@ -78,7 +78,7 @@ class EditTables:
         names = ("procedures", "bundles", "diagnoses", "support", "drugs", "drgs")
         return cls(**{name: getattr(reference, name) for name in names})
 
-    def learn(self, history: pl.DataFrame, *, min_count: int = 50) -> EditTables:
+    def learn(self, history: pl.DataFrame, *, min_count: int = 20) -> EditTables:
         """These tables, completed by what `history` says of states, prices and providers' price levels."""
         tables = replace(self, states=_states(history), prices=_prices(history, min_count))
         ratios = price_ratios(history, tables).filter(pl.col("ratio") > 0)

@@ -1,0 +1,75 @@
+"""What several commands share: reading claims, finding the model, options."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from importlib.resources import files
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from claimsformer.errors import ReadError
+
+if TYPE_CHECKING:
+    import polars as pl
+
+    from claimsformer.assessment import ClaimsProcessor, Directory
+
+__all__ = ["PRETRAINED", "as_json", "directory_options", "load_directory", "load_processor", "read", "reading_options"]
+
+PRETRAINED = Path(str(files("claimsformer.assessment") / "pretrained"))
+
+Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
+as_json: Decorator = click.option("--json", "as_json", is_flag=True, help="Print JSON for programs.")
+
+
+def reading_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """--format, --mapping and --rejects."""
+    function = click.option("--rejects", type=click.Path(dir_okay=False), help="Write refused rows and why here.")(
+        function
+    )
+    function = click.option(
+        "--mapping", type=click.Path(exists=True), help="TOML or JSON: your columns to our fields."
+    )(function)
+    return click.option("--format", "format_", help="Name the format instead of detecting it.")(function)
+
+
+def directory_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """--providers and --members."""
+    function = click.option("--members", type=click.Path(exists=True), help="Parquet: homes of members.")(function)
+    return click.option("--providers", type=click.Path(exists=True), help="Parquet: places and exclusions.")(function)
+
+
+def read(
+    path: str, format_: str | None, mapping: str | None, rejects: str | None
+) -> tuple[pl.DataFrame, dict[str, Any]]:
+    """All accepted claims of a file, and the counts of what was read."""
+    from claimsformer.claims.readers import read_claims
+
+    with read_claims(path, format_, mapping, rejects=rejects) as reader:
+        claims = reader.all()
+        reasons = {f"{field}: {reason}": n for (field, reason), n in list(reader.reasons.items())[:5]}
+        counts = {"read": reader.read, "accepted": reader.accepted, "rejected": reader.rejected, "reasons": reasons}
+    if not claims.height:
+        raise ReadError(
+            f"no claim of {Path(path).name!r} could be used: {counts['rejected']} of {counts['read']} were refused",
+            hint=f"See why: claimsformer assess {Path(path).name} --rejects rejects.csv",
+        )
+    return claims, counts
+
+
+def load_processor(folder: str | None) -> ClaimsProcessor:
+    """The model of a folder, by default the packaged one."""
+    from claimsformer.assessment import ClaimsProcessor
+
+    return ClaimsProcessor.load(PRETRAINED if folder is None else folder)
+
+
+def load_directory(providers: str | None, members: str | None) -> Directory:
+    """Tables of providers and members, where they are given."""
+    import polars as pl
+
+    from claimsformer.assessment import Directory
+
+    return Directory(*(None if path is None else pl.read_parquet(path) for path in (providers, members)))

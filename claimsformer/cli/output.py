@@ -1,0 +1,128 @@
+"""Printing: tables and progress for people, JSON for programs. Members' and claims' numbers are never shown."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+from collections.abc import Iterable
+from typing import Any
+
+import click
+
+from claimsformer.assessment.decision import Assessment, Reason
+
+__all__ = ["assessment_json", "console", "print_json", "progress", "show_assessment", "show_table"]
+
+_STYLE = {"valid": "green", "suspicious": "bold red"}
+
+
+def console(stderr: bool = False) -> Any:
+    """A rich console that respects NO_COLOR and pipes."""
+    from rich.console import Console
+
+    width = None if sys.stdout.isatty() or "COLUMNS" in os.environ else 110
+    return Console(stderr=stderr, highlight=False, width=width)
+
+
+def print_json(value: Any) -> None:
+    """One JSON document."""
+    click.echo(json.dumps(value, indent=2, allow_nan=False, default=str))
+
+
+class progress:
+    """A progress report on standard error: a bar on a terminal, else one plain line every five seconds."""
+
+    def __init__(self, quiet: bool = False) -> None:
+        self.quiet = quiet or (not sys.stderr.isatty() and bool(os.environ.get("CI")))
+        self._bar: Any = None
+        self._task: Any = None
+        self._said = time.monotonic()
+
+    def __enter__(self) -> progress:
+        if not self.quiet and sys.stderr.isatty():
+            from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+            columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn())
+            self._bar = Progress(*columns, console=console(stderr=True), transient=True)
+            self._bar.start()
+            self._task = self._bar.add_task("", total=1.0)
+        return self
+
+    def __call__(self, what: str, share: float) -> None:
+        if self._bar is not None:
+            self._bar.update(self._task, description=what, completed=share)
+        elif not self.quiet and time.monotonic() - self._said > 5:
+            self._said = time.monotonic()
+            click.echo(f"{what} ({100 * share:.0f} %)", err=True)
+
+    def __exit__(self, *_: object) -> None:
+        if self._bar is not None:
+            self._bar.stop()
+
+
+def assessment_json(assessment: Assessment, row: int, with_ids: bool = False) -> dict[str, Any]:
+    """An assessment as JSON values, by row of the file; the claim's number only where it is asked for."""
+    values = assessment.to_dict()
+    claim_id = values.pop("claim_id")
+    return {"row": row} | ({"claim_id": claim_id} if with_ids else {}) | values
+
+
+def _main_reason(assessment: Assessment) -> str:
+    if assessment.abstained:
+        return f"cannot judge: {assessment.abstained_because}"
+    if not assessment.reasons:
+        return "" if assessment.decision == "valid" else "several weak signs together"
+    reason = assessment.reasons[0]
+    return f"{reason.code} {reason.evidence}"
+
+
+def show_table(assessments: Iterable[tuple[int, Assessment]], title: str) -> None:
+    """One line a claim: row, decision, probability, amount at risk, action, first reason."""
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(title=title, title_justify="left", header_style="bold", box=None, pad_edge=False)
+    for name, side in (("row", "right"), ("decision", "left"), ("prob.", "right"), ("at risk", "right"),
+                       ("action", "left"), ("first reason", "left")):  # fmt: skip
+        table.add_column(name, justify=side, no_wrap=name != "first reason")  # type: ignore[arg-type]
+    for row, a in assessments:
+        decision = Text(a.decision, style=_STYLE[a.decision])
+        amount = f"${a.amount_at_risk:,.0f}" if a.decision == "suspicious" else ""
+        table.add_row(str(row), decision, f"{a.probability:.3f}", amount, a.action, Text(_main_reason(a)))
+    console().print(table)
+
+
+def show_assessment(assessment: Assessment, row: int) -> None:
+    """One claim in full."""
+    from rich.text import Text
+
+    out = console()
+    a = assessment
+    head = Text(f"row {row}: ").append(a.decision, style=_STYLE[a.decision])
+    basis = "calibrated" if a.calibrated else "not calibrated: no labels were given"
+    head.append(f", {a.action}; probability {a.probability:.3f} ({basis}), p-value of the surprise {a.p_value:.4f}")
+    out.print(head)
+    if a.abstained:
+        out.print(f"  abstained: {a.abstained_because}", markup=False)
+    out.print(f"  ${a.amount_at_risk:,.2f} at risk; reviewing it is expected to be worth ${a.expected_value:,.2f}")
+    for reason in a.reasons:
+        _show_reason(out, reason)
+    top = sorted(a.surprises.items(), key=lambda pair: -pair[1])[:8]
+    out.print("  surprise by field, as -log10 of its p-value:")
+    for name, value in top:
+        out.print(f"    {name:<20} {'▇' * min(40, round(4 * value)):<12} {value:.2f}", markup=False)
+    for similar in a.similar:
+        out.print(
+            f"  similar past claim ({similar.similarity:.2f}, {similar.outcome}): {similar.summary}", markup=False
+        )
+    out.print(f"  model {a.model_version}, claim {a.claim_digest[:16]}", markup=False)
+
+
+def _show_reason(out: Any, reason: Reason) -> None:
+    from rich.text import Text
+
+    line = Text(f"  {reason.code:<12} ", style="bold").append(f"{reason.field}: ", style="cyan")
+    out.print(line.append(reason.evidence, style="not bold"))
+    out.print(f"               {reason.id}: {reason.text}" + (f"; {reason.hint}" if reason.hint else ""), markup=False)
