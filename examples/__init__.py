@@ -1,0 +1,1 @@
+"""Programs that run the two packages side by side with PyTorch."""

@@ -1,0 +1,91 @@
+"""How to fine-tune: one set of numbers for both engines, and what an engine must be able to do."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+
+from .formatting import Example
+
+__all__ = ["Counts", "Curve", "Engine", "Recipe", "batches", "steps"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """LoRA and training settings; the defaults are those of the example on Phi-2.
+
+    targets are today's names in transformers. `max_steps` ends the run early; `seed` is that of the order of examples and of
+    the adapters' first values. dropout is that of the adapters; the two engines draw different masks, so comparisons use 0.
+    """
+
+    targets: tuple[str, ...] = ("q_proj", "k_proj", "v_proj", "dense", "fc1", "fc2")
+    r: int = 8
+    alpha: float = 16.0
+    dropout: float = 0.05
+    lr: float = 2e-4
+    epochs: int = 3
+    batch_size: int = 1
+    accumulate: int = 8
+    weight_decay: float = 0.0
+    clip: float = 1.0
+    max_steps: int | None = None
+    max_length: int = 512
+    seed: int = 0
+
+
+class Curve(NamedTuple):
+    """What a training run left behind: loss and norm of the gradient before clipping at each update, seconds, tokens."""
+
+    losses: list[float]
+    grad_norms: list[float]
+    seconds: float
+    tokens: int
+
+
+class Counts(NamedTuple):
+    """Parameters of the model without adapters, and those that learn."""
+
+    total: int
+    trainable: int
+
+
+class Engine(Protocol):
+    """A model with its tokenizer in one of the two libraries."""
+
+    name: str
+    tokenizer: Any
+    eos_id: int
+
+    def new_adapters(self, recipe: Recipe) -> None:
+        """Fresh adapters; only they learn from now on."""
+
+    def adapt(self, adapter: Path) -> None:
+        """Load LoRA adapters in peft's format; only they learn from now on."""
+
+    def counts(self) -> Counts: ...
+    def train(self, examples: Sequence[Example], recipe: Recipe) -> Curve: ...
+    def loss(self, examples: Sequence[Example]) -> float: ...
+    def answer(self, prompts: Sequence[str], max_new_tokens: int) -> list[str]: ...
+    def save_adapter(self, folder: Path) -> None: ...
+    def merge(self) -> None:
+        """Add the adapters to the weights and drop them."""
+
+
+def batches(examples: Sequence[Example], recipe: Recipe) -> list[list[Example]]:
+    """The micro-batches of a whole run in order: every epoch is shuffled anew from the seed, and both engines follow it."""
+    order = [
+        int(i) for epoch in range(recipe.epochs) for i in np.random.default_rng([recipe.seed, epoch]).permutation(len(examples))
+    ]  # fmt: skip
+    if recipe.max_steps is not None:
+        order = order[: recipe.max_steps * recipe.batch_size * recipe.accumulate]
+    n = recipe.batch_size
+    return [[examples[i] for i in order[k : k + n]] for k in range(0, len(order), n)]
+
+
+def steps(examples: Sequence[Example], recipe: Recipe) -> int:
+    """How many updates the run has."""
+    return -(-len(batches(examples, recipe)) // recipe.accumulate)
