@@ -15,7 +15,7 @@ from ..autograd import grad as _grad
 from ..autograd.graph import Variable
 from ..autograd.record import compute, observers
 from ..ops.table import OPS
-from .flops import flops
+from ..ops.flops import flops
 from .ir import Edge, Graph, Kind, Module, Node, Summary, mark_skips
 from .observed import MAX_ATTR, attributes, caller, flatten, owner, place, same, version
 

@@ -308,6 +308,8 @@ class _Unfolding:
         run: Run | None = self.run_of.get(module)
         calls = [self.graph.modules[m] for m in run.modules] if run else []
         parent = next((f"m{m}" for m in self._chain(record.parent) if self._is_group(m)), None)
+        if not any(m in self.run_of for m in self._chain(record.parent)):
+            params = total  # of all copies of the blocks inside; within a repeated block, of the one copy that is drawn
         title, subtitle = labels.group_title(record, total if run else params, calls, run.weights if run else "")
         shapes = self.results.get(module, set())
         lines = labels.closed_lines(

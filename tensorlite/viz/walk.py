@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from ..autograd.graph import Variable
-from .flops import flops
+from ..ops.flops import flops
 from .ir import Edge, Graph, Node, Summary, mark_skips
 
 
