@@ -86,11 +86,11 @@ def log_prob_of(net: Transformer, prompt: list[int], new: tuple[int, ...]) -> fl
     return float(sum(table[len(prompt) - 1 + i, token] for i, token in enumerate(new)))
 
 
-@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("seed", range(8))  # in three of them the best is not what greedy finds
 @pytest.mark.parametrize("penalty", [0.0, 1.0])
 def test_a_beam_as_wide_as_the_tree_finds_the_best(seed: int, penalty: float) -> None:
     """Against all sequences of up to three tokens over four ids, one of which ends them."""
-    net = model(seed, vocab_size=4, eos_id=0)
+    net = model(seed, vocab_size=4, eos_id=0, init_std=0.3, tie_weights=False)
     prompt = [2, 1]
     ended = [(*s, 0) for n in range(3) for s in itertools.product([1, 2, 3], repeat=n)]
     running = list(itertools.product([1, 2, 3], repeat=3))
