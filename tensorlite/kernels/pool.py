@@ -9,6 +9,8 @@ last view of a buffer is gone; malloc does.
 from __future__ import annotations
 
 import ctypes
+import functools
+import os
 import sys
 
 # Parameters of mallopt(3), from malloc.h.
@@ -37,3 +39,12 @@ def keep_freed_memory(max_bytes: int = 2**30) -> bool:
     kept = bool(mallopt(_M_TRIM_THRESHOLD, max_bytes))
     mapped = mallopt(_M_MMAP_THRESHOLD, max_bytes) or mallopt(_M_MMAP_THRESHOLD, _SMALLER_MMAP_THRESHOLD)
     return kept and bool(mapped)
+
+
+@functools.cache
+def keep_freed_memory_for_training() -> bool:
+    """What the first optimizer of a process calls: `keep_freed_memory()`, unless `TENSORLITE_KEEP_FREED_MEMORY` is 0.
+
+    Every step of training frees and needs the same arrays again, which is where faulting pages in anew costs most.
+    """
+    return os.environ.get("TENSORLITE_KEEP_FREED_MEMORY", "1") != "0" and keep_freed_memory()

@@ -15,6 +15,7 @@ from ..autograd.graph import RemovableHandle, _hook_ids, wrap
 from ..autograd.inplace import bump
 from ..autograd.mode import enable_grad
 from ..dtypes import Array, get_default_dtype
+from ..kernels.pool import keep_freed_memory_for_training
 from ..tensor import Tensor
 
 Group = dict[str, Any]
@@ -77,6 +78,7 @@ class Optimizer:
             raise TypeError(
                 f"params argument given to the optimizer should be an iterable of Tensors or dicts, but got {type(params).__name__}"
             )
+        keep_freed_memory_for_training()
         self.defaults = defaults
         self.state: defaultdict[Any, Any] = defaultdict(dict)
         self.param_groups: list[Group] = []

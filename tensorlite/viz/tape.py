@@ -14,8 +14,8 @@ import numpy as np
 from ..autograd import grad as _grad
 from ..autograd.graph import Variable
 from ..autograd.record import compute, observers
-from ..ops.table import OPS
 from ..ops.flops import flops
+from ..ops.table import OPS
 from .ir import Edge, Graph, Kind, Module, Node, Summary, mark_skips
 from .observed import MAX_ATTR, attributes, caller, flatten, owner, place, same, version
 

@@ -53,15 +53,20 @@ def compare(
             for _ in range(n):
                 f()
             found.append((time.perf_counter() - start) / n)
-    ratios = sorted(a / b for a, b in zip(*times, strict=True))
+    return ratio(name, list(zip(*times, strict=True)), target)
+
+
+def ratio(name: str, times: list[tuple[float, float]], target: float | None = None) -> Ratio:
+    """The ratio of paired times (ours, theirs) in seconds."""
+    ratios = sorted(a / b for a, b in times)
     quarter = len(ratios) // 4
     return Ratio(
         name,
         statistics.median(ratios),
         ratios[quarter],
         ratios[-1 - quarter],
-        statistics.median(times[0]),
-        statistics.median(times[1]),
+        statistics.median(a for a, _ in times),
+        statistics.median(b for _, b in times),
         target,
         os.getloadavg()[0],
     )

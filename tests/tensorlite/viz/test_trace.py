@@ -8,8 +8,8 @@ import pytest
 
 import tensorlite as tl
 from tensorlite import nn, viz
+from tensorlite.ops.flops import flops
 from tensorlite.viz import render
-from tensorlite.viz.flops import flops
 from tensorlite.viz.ir import Graph
 
 
