@@ -123,29 +123,40 @@ def gelu(x: Array, approximate: Approximation = "none", *, out: Array | None = N
 
 
 @float16_by_float32
-def gelu_with_derivative(x: Array, approximate: Approximation = "none") -> tuple[Array, Array]:
-    """GELU of `x` and its derivative there: saved instead of `x`, the derivative makes the backward one product."""
-    result, derivative = np.empty(x.shape, x.dtype), np.empty(x.shape, x.dtype)
-    flat_x, flat_y, flat_d = x.reshape(-1), result.reshape(-1), derivative.reshape(-1)
+def gelu_with_gate(x: Array, approximate: Approximation = "none") -> tuple[Array, Array]:
+    """GELU of `x` and the gate Φ(x): with the gate saved, the backward need not evaluate the error function again."""
+    gate = _gate(approximate)
+    result, gates = np.empty(x.shape, x.dtype), np.empty(x.shape, x.dtype)
+    flat_x, flat_y, flat_s = x.reshape(-1), result.reshape(-1), gates.reshape(-1)
 
     def block(start: int, stop: int) -> None:
-        _gelu_and_derivative(flat_x[start:stop], flat_y[start:stop], flat_d[start:stop], approximate)
+        xb, sb = flat_x[start:stop], flat_s[start:stop]
+        gate(xb, sb)
+        np.multiply(xb, sb, out=flat_y[start:stop])
 
     _run(block, x.size)
-    return result, derivative
+    return result, gates
 
 
 @float16_by_float32
-def gelu_backward(g: Array, x: Array, approximate: Approximation = "none", *, out: Array | None = None) -> Array:
-    """Cotangent of GELU's input `x`."""
+def gelu_backward(
+    g: Array, x: Array, approximate: Approximation = "none", gate: Array | None = None, *, out: Array | None = None
+) -> Array:
+    """Cotangent of GELU's input `x`; `gate` is what `gelu_with_gate` returned, computed again where it is not given."""
     result = destination(out, x.shape, x.dtype)
     flat_g, flat_x, flat_d = g.reshape(-1), x.reshape(-1), result.reshape(-1)
+    flat_s = None if gate is None else gate.reshape(-1)
+    compute = _gate(approximate)
 
     def block(start: int, stop: int) -> None:
         xb, db = flat_x[start:stop], flat_d[start:stop]
-        derivative = scratch("gelu.derivative", xb.shape, xb.dtype)
-        _gelu_and_derivative(xb, None, derivative, approximate)
-        np.multiply(derivative, flat_g[start:stop], out=db)
+        if flat_s is None:
+            sb = scratch("gelu.gate", xb.shape, xb.dtype)
+            compute(xb, sb)
+        else:
+            sb = flat_s[start:stop]
+        _derivative(xb, sb, db, approximate)
+        np.multiply(db, flat_g[start:stop], out=db)
 
     _run(block, x.size)
     return delivered(result, out)
@@ -195,26 +206,22 @@ def _tanh_gate(x: Array, out: Array) -> None:
     np.add(out, 0.5, out=out)
 
 
-def _gelu_and_derivative(x: Array, y: Array | None, derivative: Array, approximate: Approximation) -> None:
-    """Write x·s(x) into `y` and s(x) + x s'(x) into `derivative`, where s is the gate."""
-    _gate(approximate)(x, derivative)
-    if y is not None:
-        np.multiply(x, derivative, out=y)
-    slope = scratch("gelu.slope", x.shape, x.dtype)
-    np.multiply(x, x, out=slope)
+def _derivative(x: Array, gate: Array, out: Array, approximate: Approximation) -> None:
+    """Write s(x) + x s'(x) into `out`, where s(x) is the gate."""
+    np.multiply(x, x, out=out)
     if approximate == "tanh":
         # s' = 2 s (1 − s) u', u' = √(2/π)(1 + 3·0.044715 x²)
-        np.multiply(slope, 6 * SQRT_2_OVER_PI * TANH_CUBIC, out=slope)
-        np.add(slope, 2 * SQRT_2_OVER_PI, out=slope)
-        np.multiply(slope, derivative, out=slope)
-        complement = np.subtract(1, derivative, out=scratch("gelu.square", x.shape, x.dtype))
-        np.multiply(slope, complement, out=slope)
+        np.multiply(out, 6 * SQRT_2_OVER_PI * TANH_CUBIC, out=out)
+        np.add(out, 2 * SQRT_2_OVER_PI, out=out)
+        np.multiply(out, gate, out=out)
+        complement = np.subtract(1, gate, out=scratch("gelu.square", x.shape, x.dtype))
+        np.multiply(out, complement, out=out)
     else:
-        np.multiply(slope, -0.5, out=slope)
-        np.exp(slope, out=slope)
-        np.multiply(slope, INV_SQRT_2PI, out=slope)
-    np.multiply(slope, x, out=slope)
-    np.add(derivative, slope, out=derivative)
+        np.multiply(out, -0.5, out=out)
+        np.exp(out, out=out)
+        np.multiply(out, INV_SQRT_2PI, out=out)
+    np.multiply(out, x, out=out)
+    np.add(out, gate, out=out)
 
 
 def _erf_cody(x: Array) -> Array:

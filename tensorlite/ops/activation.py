@@ -310,7 +310,7 @@ def gelu_definition(x: Any, approximate: Any) -> Any:
     return 0.5 * x * (1 + OPS["erf"](x * math.sqrt(0.5)))
 
 
-@op(namespaces=F, inplace=True, quiet=True, definition=gelu_definition)
+@op(namespaces=F, inplace=True, quiet=True, aux=True, definition=gelu_definition)
 def gelu(x: Any, approximate: Any = "none") -> Any:
     """`x Φ(x)` with Φ the normal distribution function, or its approximation by tanh (Hendrycks and Gimpel 2016)."""
     if approximate not in ("none", "tanh"):
@@ -319,12 +319,12 @@ def gelu(x: Any, approximate: Any = "none") -> Any:
     if x.dtype.kind == "c":
         ordered(x, "gelu")
         if approximate == "tanh":
-            return 0.5 * x * (1 + np.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x * x * x)))
-        return 0.5 * x * (1 + _analytic_erf(x * math.sqrt(0.5)))
-    return gelu_kernel.gelu(x, approximate)
+            return 0.5 * x * (1 + np.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x * x * x))), None
+        return 0.5 * x * (1 + _analytic_erf(x * math.sqrt(0.5))), None
+    return gelu_kernel.gelu_with_gate(x, approximate)
 
 
-gelu.grad(x=lambda g, x, approximate: gelu_kernel.gelu_backward(np.asarray(g), x, approximate))
+gelu.grad(x=lambda g, x, approximate, aux: gelu_kernel.gelu_backward(np.asarray(g), x, approximate, aux))
 
 
 # -- gates ----------------------------------------------------------------------------------------------------------------
