@@ -107,8 +107,8 @@ class TorchEngine:
         self.eos_id = int(self.tokenizer.eos_token_id)
         pad = self.tokenizer.pad_token_id
         self.pad_id = self.eos_id if pad is None else int(pad)
-        self.model: Any = AutoModelForCausalLM.from_pretrained(folder, dtype=self.dtype)
-        self.model.to(self.device)
+        model: Any = AutoModelForCausalLM.from_pretrained(folder, dtype=self.dtype)
+        self.model: Any = model.to(self.device)
 
     def new_adapters(self, recipe: Recipe) -> None:
         """Fresh adapters from peft itself."""
