@@ -178,7 +178,7 @@ class ClaimsProcessor:
         directory: Directory | None = None,
         on_progress: Tell = _silent,
     ) -> pl.DataFrame:
-        """One row a claim, without explanations: claim_id, probability, rank, p_value, top_field, decision, action,
+        """One row a claim, without explanations: claim_id, probability, rank, p_value, surprise, top_field, decision, action,
         amount_at_risk, expected_value, abstained, queued (Benjamini and Hochberg at 10 %)."""
         self._check_fitted()
         return self._judge(conform(claims), history, directory, on_progress)[0]
@@ -200,6 +200,7 @@ class ClaimsProcessor:
             probability=probability,
             rank=self._fusion.rank(evidence),
             p_value=evidence.claim_p,
+            surprise=evidence.score,
             top_field=np.array(found.fields)[evidence.fields.argmax(axis=1)],
             decision=pl.Series(np.where(suspicious, "suspicious", "valid")),
             action=pl.Series(np.where(review, "review", "approve")),
@@ -383,6 +384,12 @@ class ClaimsProcessor:
     def model_version(self) -> str:
         """Changes with every weight and setting; assessments carry it."""
         return self._version
+
+    @property
+    def calibrated(self) -> bool:
+        """Whether probabilities were calibrated on labels."""
+        self._check_fitted()
+        return self._fusion.calibrated
 
     @property
     def model(self) -> MaskedClaimModel:

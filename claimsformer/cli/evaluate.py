@@ -1,0 +1,119 @@
+"""`claimsformer evaluate`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from claimsformer.cli.common import as_json, directory_options, load_directory, load_processor, read, reading_options
+
+if TYPE_CHECKING:
+    from claimsformer.assessment.evaluation import Evaluation
+
+__all__ = ["command"]
+
+_EPILOG = """\b
+Examples:
+  claimsformer evaluate
+  claimsformer evaluate test.parquet --history train.parquet --truth truth.csv --model my_model
+"""
+
+
+@click.command(name="evaluate", epilog=_EPILOG)
+@click.argument("file", required=False, type=click.Path(exists=True))
+@click.option("--history", type=click.Path(exists=True), help="The claims that the model was trained on.")
+@click.option("--truth", type=click.Path(exists=True), help="CSV: claim_id, type, field of the anomalies.")
+@click.option("--model", type=click.Path(exists=True, file_okay=False), help="A trained model's folder.")
+@click.option("--claims", type=click.IntRange(min=600), default=40_000, help="Without FILE: size of train --quick.")
+@click.option("--seed", type=int, default=0, show_default=True, help="Without FILE: seed of train --quick.")
+@click.option("--bootstrap", type=click.IntRange(min=20), default=200, show_default=True)
+@reading_options
+@directory_options
+@as_json
+def command(
+    file: str | None,
+    history: str | None,
+    truth: str | None,
+    model: str | None,
+    claims: int,
+    seed: int,
+    bootstrap: int,
+    format_: str | None,
+    mapping: str | None,
+    rejects: str | None,
+    providers: str | None,
+    members: str | None,
+    as_json: bool,
+) -> None:
+    """How good a model is on claims with known truth, next to other methods on the same claims in the same run.
+
+    Without FILE: the packaged model on the generated claims of members that its training set aside.
+    """
+    import polars as pl
+
+    from claimsformer.assessment.evaluation import evaluate
+    from claimsformer.cli.output import print_json, progress
+
+    processor = load_processor(model)
+    if file is None:
+        from claimsformer.assessment.generated import generated_history
+
+        made = generated_history(claims, seed)
+        train, test, known, directory = made.history, made.later, made.truth, made.directory
+    else:
+        if history is None or truth is None:
+            raise click.UsageError(
+                f"Give --history and --truth with FILE.\nTry: claimsformer evaluate {file} --history H --truth T"
+            )
+        test, train = read(file, format_, mapping, rejects)[0], read(history, format_, mapping, None)[0]
+        directory = load_directory(providers, members)
+        known = pl.read_csv(truth, schema_overrides={"claim_id": pl.String})
+        fields = pl.col("field").cast(pl.List(pl.String)) if "fields" not in known.columns else pl.col("fields")
+        if "fields" in known.columns:
+            fields = pl.col("fields").fill_null("").str.split("|")
+        known = known.with_columns(fields.alias("fields"))
+        if "scope" not in known.columns:
+            known = known.with_columns(scope=pl.lit("claim"))
+    with progress(quiet=as_json) as tell:
+        found = evaluate(
+            processor, train, test, known, directory=directory, seed=seed, n_bootstrap=bootstrap, on_progress=tell
+        )
+    if as_json:
+        print_json(found.to_dict() | {"model_version": processor.model_version})
+    else:
+        _show(found)
+
+
+def _show(found: Evaluation) -> None:
+    from rich.table import Table
+
+    from claimsformer.cli.output import console
+
+    out = console()
+    out.print(f"{found.n_claims:,} claims, {found.n_suspicious} of them with a known anomaly")
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    for name in ("method", "labels", "AUROC", "AUPRC", "precision at 50"):
+        table.add_column(name)
+    for m in found.methods:
+        table.add_row(m.name, "yes" if m.labels else "no", str(m.auroc), str(m.auprc), f"{m.precision_at_50:.2f}")
+    out.print(table)
+    out.print(f"Brier {found.brier:.4f}, expected calibration error {found.ece:.4f}", markup=False)
+    by_type = Table(box=None, header_style="bold", pad_edge=False)
+    for name in ("AUROC by type", "n", "claimsformer", "surprise alone"):
+        by_type.add_column(name)
+    for kind, figures in found.types.items():
+        by_type.add_row(
+            kind, f"{figures['n']:.0f}", f"{figures['claimsformer']:.3f}", f"{figures['surprise alone']:.3f}"
+        )
+    out.print(by_type)
+    if found.localisation:
+        out.print(
+            f"the first field named is the changed one: claimsformer {found.localisation['claimsformer']:.2f}, "
+            f"surprise alone {found.localisation['surprise alone']:.2f} (n = {found.localisation['n']:.0f})"
+        )
+    for name, value in found.dollars.items():
+        out.print(f"net dollars, {name}: ${value:,.0f}", markup=False)
+    for line in found.left_out:
+        out.print(f"left out: {line}", markup=False)
+    click.echo("Figures for programs: claimsformer evaluate --json")

@@ -1,0 +1,82 @@
+"""Figures of merit against scikit-learn and worked examples; leaking splits are refused."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from claimsformer.assessment import Costs
+from claimsformer.assessment.baselines import ecod
+from claimsformer.assessment.evaluation import evaluate
+from claimsformer.assessment.metrics import auprc, auroc, bootstrap, brier, ece, net_dollars, precision_at
+from claimsformer.errors import LeakageError
+
+from .test_processor import fitted, world
+
+
+def sample(seed: int = 0, n: int = 500) -> tuple[np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(seed)
+    labels = rng.random(n) < 0.2
+    return labels, np.round(rng.normal(size=n) + labels, 1)  # rounded, so that there are ties
+
+
+def test_ranking_figures_agree_with_scikit_learn() -> None:
+    metrics = pytest.importorskip("sklearn.metrics")
+    for seed in range(5):
+        labels, scores = sample(seed)
+        assert auroc(labels, scores) == pytest.approx(metrics.roc_auc_score(labels, scores))
+        assert auprc(labels, scores) == pytest.approx(metrics.average_precision_score(labels, scores))
+        p = 1 / (1 + np.exp(-scores))
+        assert brier(labels, p) == pytest.approx(metrics.brier_score_loss(labels, p))
+
+
+def test_precision_and_calibration_by_hand() -> None:
+    labels = np.array([True, False, True, False])
+    scores = np.array([0.9, 0.8, 0.3, 0.1])
+    assert precision_at(labels, scores, 2) == 0.5
+    # Bins 0.9: 1 claim, off by 0.1; 0.8: off by 0.8; 0.3: off by 0.7; 0.1: off by 0.1.
+    assert ece(labels, scores) == pytest.approx((0.1 + 0.8 + 0.7 + 0.1) / 4)
+
+
+def test_net_dollars_by_hand() -> None:
+    costs = Costs(review_cost=20, abrasion_cost=10, recoverable_share=0.5)
+    value = net_dollars(
+        np.array([True, False, True]), np.array([True, True, False]), np.array([200.0, 9.0, 80.0]), costs
+    )
+    assert value == 0.5 * 200 - 2 * 20 - 10
+
+
+def test_intervals_hold_the_value_and_shrink_with_more_claims() -> None:
+    small, large = (bootstrap(auroc, *sample(1, n), n=100) for n in (200, 3000))
+    assert small.low <= small.value <= small.high
+    assert large.high - large.low < small.high - small.low
+
+
+def test_ecod_ranks_a_far_away_point_first() -> None:
+    rng = np.random.default_rng(0)
+    train = rng.normal(size=(500, 3))
+    scores = ecod(train, np.vstack([rng.normal(size=(20, 3)), [[9.0, 9.0, 9.0]]]))
+    assert scores.argmax() == 20
+
+
+def test_evaluation_runs_beside_other_methods() -> None:
+    pytest.importorskip("sklearn")
+    pytest.importorskip("lightgbm")
+    train, test = world(5), world(6)
+    renamed = test.claims.with_columns(**{name: "T" + test.claims[name] for name in ("claim_id", "member_id")})
+    truth = test.truth.with_columns(claim_id="T" + test.truth["claim_id"])
+    known = truth.vstack(train.truth.select(truth.columns))
+    found = evaluate(fitted(), train.claims, renamed, known, n_bootstrap=20)
+    by_name = {m.name: m for m in found.methods}
+    assert set(by_name) >= {"claimsformer", "isolation forest", "ECOD", "naive Bayes by field",
+                            "LightGBM on the raw table"}  # fmt: skip
+    assert by_name["claimsformer"].auroc.value > 0.85
+    assert found.n_suspicious == truth.height
+    assert found.dollars["by expected value"] <= found.dollars["every anomaly and nothing else"]
+    assert found.lines()
+
+
+def test_a_split_that_leaks_is_refused() -> None:
+    batch = world(5)
+    with pytest.raises(LeakageError):
+        evaluate(fitted(), batch.claims[:2000], batch.claims[1500:], batch.truth)
