@@ -185,6 +185,8 @@ def test_sampling_repeats_with_its_seed_and_row() -> None:
     assert first.ids.tolist() == again.ids.tolist() != other.ids.tolist()
     short = generate(net, PROMPTS[:2], max_new_tokens=12, temperature=1.0, seed=4)
     assert first.ids[:2].tolist() == short.ids.tolist()  # a row does not depend on its neighbours
+    twins = generate(net, [PROMPTS[0]] * 2, max_new_tokens=12, temperature=1.0, seed=4)
+    assert twins.ids[0].tolist() != twins.ids[1].tolist()  # equal prompts get streams of their own
 
 
 def test_a_small_temperature_is_greedy() -> None:
