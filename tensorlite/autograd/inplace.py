@@ -17,7 +17,7 @@ from ..ops.index import getitem
 from ..ops.table import Op, op
 from .graph import Variable, edge, make_node, remember_change
 from .mode import mode
-from .record import apply, refresh
+from .record import apply, keep_retaining, refresh
 
 _KINDS = {"b": 0, "u": 1, "i": 1, "f": 2, "c": 3}
 
@@ -147,7 +147,10 @@ def _rebind(target: Variable, result: Variable) -> None:
         node.versions = [(k, counter, counter[0]) if k == i else (k, c, v) for k, c, v in node.versions]
     base = target._base
     if base is None:
+        before = target._node, target._out
         target._node, target._out, target._rg = node, result._out, True
+        if target._retained:
+            keep_retaining(target, *before)
         return
     mask = (1 if base._rg else 0) | 2
     plan = copy_slices.plan(mask)
@@ -157,6 +160,7 @@ def _rebind(target: Variable, result: Variable) -> None:
     saved_values = tuple(
         pool[copy_slices.params[s]] if isinstance(s, int) else pool[copy_slices.params[s[0]]].shape for s in plan.saves
     )
+    base_before, target_before = (base._node, base._out), (target._node, target._out)
     base._node = make_node(
         plan, parents, slots if any(slots) else None, saved_values, None, base._data.shape, base._data.dtype
     )
@@ -165,6 +169,10 @@ def _rebind(target: Variable, result: Variable) -> None:
     target._seen = -1
     target._node = node  # a non-leaf from now on, so that refresh may replace it
     target._rg = True
+    if base._retained:
+        keep_retaining(base, *base_before)
+    if target._retained:
+        keep_retaining(target, *target_before)
     refresh(target)
 
 

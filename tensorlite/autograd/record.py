@@ -280,7 +280,18 @@ def refresh(view: Variable) -> None:
             t = apply(op, (t, *rest))
             if op.n_outputs != 1:
                 t = t[k]
+    before = view._node, view._out
     view._node, view._out, view._rg = t._node, t._out, t._rg
+    if view._retained:
+        keep_retaining(view, *before)
+
+
+def keep_retaining(v: Variable, node: Node | None, slot: int) -> None:
+    """After `retain_grad`, the history of `v` was replaced: its gradient is now found at the new node, no longer at `node`."""
+    wanted = (node.extras or {}).get("retain", {}) if node is not None else {}
+    reference = wanted.pop(slot, None)
+    if v._node is not None and reference is not None:
+        v._node.extra("retain", {})[v._out] = reference
 
 
 _INFERENCE = "Inference tensors cannot be saved for backward. To work around you can make a clone to get a normal tensor and use it in autograd."

@@ -208,7 +208,7 @@ def index(s: Source, shape: tuple[int, ...]) -> Any:
 
 
 def getitem(s: Source) -> Args:
-    x = _x(s, 1)
+    x = s.array(s.shape(1, 3, 2, 3))
     return x, index(s, x.shape)
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from ..autograd import backward
 from ..autograd.checking import GradcheckError
 from ..autograd.mode import no_grad
 from ..autograd.record import apply
@@ -104,6 +105,14 @@ def assert_grad_invariants(f: Callable[..., Any], inputs: Sequence[Any], seed: i
     zeros = gradients([np.zeros_like(c) for c in v])
     for i, g in enumerate(zeros):
         _require(not g[np.isfinite(g)].any(), f"a zero cotangent gives a gradient of input {i} that is not zero")
+    if len(recorded) > 1:
+        alone = b.gradients(recorded[:1], checked, [b.leaf(v[0], False)])
+        rest = gradients([v[0], *(np.zeros_like(c) for c in v[1:])])
+        for i, (g, e) in enumerate(zip(alone, rest, strict=True)):
+            _require(
+                np.allclose(0 if g is None else g._data, e, rtol=1e-6, atol=1e-9, equal_nan=True),
+                f"the gradient of input {i} is another when the other outputs get no cotangent than when they get zeros",
+            )
     total = gradients([2 * a - b for a, b in zip(v, w, strict=True)])
     tolerance = 1e-10 if all(x._data.dtype.itemsize >= 8 for x in checked) else 1e-4
     for i, (g, a, c) in enumerate(zip(total, saved, gradients(w), strict=True)):
@@ -113,7 +122,35 @@ def assert_grad_invariants(f: Callable[..., Any], inputs: Sequence[Any], seed: i
             not off.size or off.max() <= tolerance * (1 + np.abs(a).max() + np.abs(c).max()),
             f"the gradient of input {i} is not linear in the cotangent",
         )
+    _accumulates(f, arguments, v, saved)
     _same_in_other_layouts(f, arguments, v, saved)
+
+
+def _accumulates(f: Callable[..., Any], inputs: Sequence[Any], cotangents: Sequence[Any], expected: Sequence[Any]) -> None:
+    """`backward` adds to `.grad`, which is an array of its own."""
+    b = TENSORLITE
+    fresh = [b.leaf(x._data, True) if b.needs_grad(x) else x for x in inputs]
+    outputs = [o for o in b.run(f, fresh) if b.needs_grad(o)]
+    if not outputs:
+        return
+    leaves = [x for x in fresh if b.needs_grad(x)]
+    for times in (1, 2):
+        backward(outputs, [b.leaf(c, False) for c in cotangents], retain_graph=times == 1)
+        for i, (x, e) in enumerate(zip(leaves, expected, strict=True)):
+            if x._grad is None:
+                continue
+            g = x._grad._data
+            finite = np.isfinite(e)
+            off = np.abs(g - times * e)[finite]
+            _require(
+                not off.size or off.max() <= 1e-5 * (1 + np.abs(e[finite]).max()),
+                f"after {times} backward passes `.grad` of input {i} is not {times} times its gradient",
+            )
+            others = [*cotangents, *(y._data for y in leaves), *(y._grad._data for y in leaves[:i] if y._grad is not None)]
+            _require(
+                not any(g.size and o.size and np.shares_memory(g, o) for o in others),
+                f"`.grad` of input {i} shares memory with a cotangent, an input or another gradient",
+            )
 
 
 def _require(holds: bool, problem: str) -> None:

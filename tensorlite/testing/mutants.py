@@ -94,7 +94,7 @@ def _gradients(spec: Any, seed: int, examples: int) -> list[Any]:
         except (RuntimeError, ValueError, TypeError, IndexError) as error:
             found.append(repr(error))
             continue
-        found += [None if g is None else g._data.tobytes() for g in grads] + [c._data.tobytes() for c in v]
+        found += [None if g is None else (g._data + 0.0).tobytes() for g in grads] + [c._data.tobytes() for c in v]
     return found
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import sys
 import textwrap
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -182,18 +183,19 @@ def _installer(op: Op, name: str, rule: Any, kind: str, make: Callable[[], Any])
 def source_replaced(function: str, *changes: tuple[str, str]) -> Iterator[None]:
     """Within the block a function of the engine has other text. Raises LookupError if the text to replace is not there."""
     original = getattr(engine, function)
+    home = vars(sys.modules[original.__module__])
     text = textwrap.dedent(inspect.getsource(original))
     for old, new in changes:
         if old not in text:
-            raise LookupError(f"engine.{function} does not contain {old!r}; the mutant has to be written anew")
+            raise LookupError(f"{original.__module__}.{function} does not contain {old!r}; the mutant has to be written anew")
         text = text.replace(old, new)
-    names = dict(vars(engine))
-    exec(compile("from __future__ import annotations\n" + text, f"<mutant of engine.{function}>", "exec"), vars(engine))
+    exec(compile("from __future__ import annotations\n" + text, f"<mutant of {function}>", "exec"), home)
+    setattr(engine, function, home[function])
     try:
         yield
     finally:
-        vars(engine)[function] = original
-        assert set(names) <= set(vars(engine))
+        home[function] = original
+        setattr(engine, function, original)
 
 
 def engine_mutants() -> list[Mutant]:
@@ -213,14 +215,14 @@ def engine_mutants() -> list[Mutant]:
         edit("oldest node first", "order", "walk", ("(-target.seq, target)", "(target.seq, target)"), classic=True),
         edit("the third contribution replaces the sum", "accumulation", "walk",
              ("np.add(found, g, out=found)", "np.copyto(found, g)")),
-        edit("what was broadcast is averaged", "unbroadcast", "_conform",
+        edit("what was broadcast is averaged", "unbroadcast", "conform",
              ("np.asarray(sum_to_shape.forward(g, shape))", "np.asarray(sum_to_shape.forward(g, shape)) * (np.prod(shape) / max(g.size, 1))")),
         edit("returned gradients share memory", "alias", "grad",
              ("g.copy() if id(g) in given or g.base is not None or sys.getrefcount(g) > 4 else g", "g")),
         edit("`.grad` takes arrays over without a copy", "alias", "accumulate", ("mine = ", "mine = True or ")),
         edit("a second backward replaces `.grad`", "accumulation", "accumulate",
              ("np.add(leaf._grad._data, g, out=leaf._grad._data)", "np.copyto(leaf._grad._data, g)")),
-        edit("outputs without a cotangent get ones", "values", "_fill", ("np.zeros(s, d) if x is None", "np.ones(s, d) if x is None")),
+        edit("outputs without a cotangent get ones", "values", "filled", ("np.zeros(", "np.ones(")),
     ]  # fmt: skip
 
 
@@ -253,11 +255,10 @@ def classic_mutants() -> list[Mutant]:
         return [dx + lost, *others]
 
     def not_flipped(g: Any, index: Any, x_shape: Any) -> Any:
-        def forward(s: Any) -> Any:
-            return slice(None, None, -s.step) if isinstance(s, slice) and s.step is not None and s.step < 0 and s.start is s.stop is None else s
-
-        turned = tuple(map(forward, index)) if isinstance(index, tuple) else forward(index)
-        return OPS["put_at"](g, turned, x_shape)
+        parts = index if isinstance(index, tuple) else (index,)
+        if all(isinstance(p, slice) for p in parts):
+            g = np.flip(g, [d for d, p in enumerate(parts) if p.step is not None and p.step < 0])
+        return OPS["put_at"](g, index, x_shape)
 
     matmul_y = OPS["matmul"].rules.get("y")
     cat = OPS["cat"].joint_rule

@@ -73,6 +73,8 @@ class Source:
     # -- shapes and axes ----------------------------------------------------------------------------------------------
 
     def shape(self, min_dims: int = 0, max_dims: int = 3, min_side: int = 1, max_side: int = 3) -> Shape:
+        if min_dims == 0 < max_dims and self.integer(0, 7):
+            min_dims = 1  # 0-d arrays are one case in eight, not one in four
         return tuple(self.integer(min_side, max_side) for _ in range(self.integer(min_dims, max_dims)))
 
     def axis(self, ndim: int) -> int:
@@ -91,7 +93,7 @@ class Source:
 
     def broadcastable(self, n: int, patterns: Sequence[str] = ("same", "one", "missing")) -> list[Shape]:
         """`n` shapes that broadcast together; each axis of each is the full size, 1, or missing from the left."""
-        full = self.shape(0, 3)
+        full = self.shape(0, 3, 2 if self.integer(0, 3) else 1, 3)
         shapes = [self._pattern(full, patterns) for _ in range(n)]
         if "same" in patterns:
             shapes[self.integer(0, n - 1)] = full
@@ -152,6 +154,8 @@ class Source:
     def slice(self, n: int) -> slice:
         """A slice of `range(n)`, steps of either sign, possibly with open ends."""
         step = self.choice((1, 1, 2, -1, -2))
+        if self.boolean():
+            return slice(None, None, step)
         start = None if self.boolean() else self.integer(-n, n - 1)
         stop = None if self.boolean() else self.integer(-n, n)
         return slice(start, stop, step)
