@@ -7,10 +7,18 @@ from typing import Any
 
 import numpy as np
 
+from ..autograd.inplace import bump
 from ..dtypes import Array
 from ..kernels.optim import adam_update
+from ..tensor import Tensor
 from .optimizer import Group, Optimizer, State, new_step, number, scalar
 from .sgd import fits_kernel, refuse_both
+
+#: Elements of a parameter below which it is updated together with others: a call for itself would cost more than copying it.
+SMALL_PARAMETER = 8192
+
+
+_KERNEL_DTYPES = (np.dtype(np.float32), np.dtype(np.float64))
 
 
 def moments(m: Array, v: Array, grad: Array, beta1: float, beta2: float) -> None:
@@ -52,6 +60,46 @@ class Adam(Optimizer):
         if group["amsgrad"]:
             state["max_exp_avg_sq"] = np.zeros_like(param)
         return state
+
+    def _update_group(self, params: list[Tensor], group: Group) -> None:
+        """Biases and the scales of norms, of which a transformer has dozens, are updated as one flat array for each dtype and age."""
+        together: dict[tuple[Any, float], list[Tensor]] = {}
+        if not group["amsgrad"] and type(self).update is Adam.update:
+            for p in params:
+                if p._data.size < SMALL_PARAMETER and p._data.dtype in _KERNEL_DTYPES and p._data.flags.writeable:
+                    kept = self.state.get(p) or self.make_state(p, group)
+                    together.setdefault((p._data.dtype, float(kept["step"]._data)), []).append(p)
+        taken = set()
+        for (_, step), several in together.items():
+            if len(several) > 1:
+                self._update_flat(several, group, int(step) + 1)
+                taken.update(several)
+        for p in params:
+            if p not in taken:
+                self._update_one(p, group)
+
+    def _update_flat(self, params: list[Tensor], group: Group, step: int) -> None:
+        states = [self.state[p] for p in params]
+        held = [
+            [p._data for p in params],
+            [s["exp_avg"]._data for s in states],
+            [s["exp_avg_sq"]._data for s in states],
+        ]
+        grads = [p._grad._data for p in params]
+        param, m, v, grad = (np.concatenate([a.reshape(-1) for a in arrays]) for arrays in (*held, grads))
+        adam_update(
+            param, -grad if group["maximize"] else grad, m, v, step=step, lr=number(group["lr"]), eps=group["eps"],
+            betas=(number(group["betas"][0]), number(group["betas"][1])), weight_decay=number(group["weight_decay"]),
+            decoupled=group["decoupled_weight_decay"],
+        )  # fmt: skip
+        for arrays, flat in zip(held, (param, m, v), strict=True):
+            start = 0
+            for a in arrays:
+                a[...] = flat[start : start + a.size].reshape(a.shape)
+                start += a.size
+        for p, s in zip(params, states, strict=True):
+            s["step"]._data += 1
+            bump(p)
 
     def update(self, param: Array, grad: Array, state: State, group: Group) -> None:
         lr, eps, step = number(group["lr"]), group["eps"], float(state["step"])

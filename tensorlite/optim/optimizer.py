@@ -137,10 +137,13 @@ class Optimizer:
                 raise RuntimeError(
                     f"{type(self).__name__}(differentiable=True) is not supported: updates are not recorded; write the update with tensor ops instead"
                 )
-            for p in group["params"]:
-                if p._grad is not None:
-                    self._update_one(p, group)
+            self._update_group([p for p in group["params"] if p._grad is not None], group)
         return loss
+
+    def _update_group(self, params: list[Tensor], group: Group) -> None:
+        """Update the parameters of a group that have a gradient; a subclass may take several at once."""
+        for p in params:
+            self._update_one(p, group)
 
     def _update_one(self, p: Tensor, group: Group) -> None:
         param, grad = p._data, p._grad._data
