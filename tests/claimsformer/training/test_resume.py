@@ -287,6 +287,24 @@ def test_twenty_kills(tmp_path: Path) -> None:
     killed_runs(tmp_path, kills=20, epochs=30)
 
 
+def test_lines_written_after_the_checkpoint_are_dropped(saved: Path) -> None:
+    """A run killed between two checkpoints has written more lines than the checkpoint knows, the last one cut off."""
+    with (saved / "metrics.jsonl").open("a") as file:
+        file.write('{"kind": "update", "step": 4, "loss": 1.0}\n{"kind": "evaluation", "step": 3}\n{"kind": "upd')
+    resumed, whole = trainer(saved.parent, log_every=1), trainer(saved.parent, "whole")
+    resumed.fit(TRAIN, epochs=3, resume="auto")
+    whole.fit(TRAIN, epochs=3)
+    kept = [(row["kind"], row["step"]) for row in rows(saved)]
+    steps = [("update", step) for step in range(4, 13)]
+    expected = sorted(
+        [*steps, *(("evaluation", step) for step in (4, 8, 12))], key=lambda r: (r[1], r[0] == "evaluation")
+    )
+    assert kept == expected
+    assert [r for r in rows(saved) if r["kind"] == "evaluation"] == [
+        r for r in rows(saved.parent / "whole") if r["kind"] == "evaluation"
+    ]
+
+
 def test_a_run_killed_before_its_first_checkpoint_begins_anew(tmp_path: Path) -> None:
     journal.Journal(tmp_path / "run").start({"model": "…"})
     t = trainer(tmp_path)
