@@ -181,10 +181,15 @@ def attention_backward(
     def block(start: int, stop: int) -> None:
         for group in range(start, stop):
             where = groups[group]
-            dk5[where], dv5[where] = 0, 0
-            for rows, tiles in tiles_of(p, group):
+            dk_group, dv_group = dk5[where], dv5[where]
+            # From the last queries to the first: the last see every key that any query sees, so that their cotangents
+            # are written, those of the others added.
+            blocks = list(tiles_of(p, group))[::-1]
+            seen = blocks[0][1][-1].columns.stop if blocks[0][1] else 0
+            dk_group[..., seen:, :], dv_group[..., seen:, :] = 0, 0
+            for i, (rows, tiles) in enumerate(blocks):
                 gb, ob, lb, db = (a[where][..., rows, :] for a in (g5, out5, lse5, dq5))
-                _backward_rows(p, where, tiles, gb, ob, lb, db, dk5[where], dv5[where])
+                _backward_rows(p, where, tiles, gb, ob, lb, db, dk_group, dv_group, i == 0)
 
     with np.errstate(invalid="ignore", over="ignore", under="ignore"):
         parallel_for(block, [(i, i + 1) for i in range(len(groups))])
@@ -203,6 +208,7 @@ def _backward_rows(
     dq: Array,
     dk: Array,
     dv: Array,
+    first: bool,
 ) -> None:
     if not tiles:
         dq[...] = 0
@@ -213,6 +219,7 @@ def _backward_rows(
         # exp(s − lse) g = exp(s) (exp(−lse) g): the shift is paid on (T, d) instead of on the scores.
         g = np.multiply(g, np.exp(-lse), out=scratch("attention.g", g.shape, g.dtype))
     inner = np.vecdot(g, out)[..., None]
+    product = scratch("attention.dq", dq.shape, dq.dtype)  # contiguous, as the cotangent itself may not be
     for tile in tiles:
         columns = tile.columns
         k, v = p.k[where][..., columns, :], p.v[where][..., columns, :]
@@ -226,12 +233,12 @@ def _backward_rows(
             factor = _keep_factor(p, tile, probabilities.shape, q.dtype)
             np.multiply(d_scores, factor, out=d_scores)
             kept = np.multiply(probabilities, factor, out=factor)
-        _add_to_keys(np.swapaxes(kept, -1, -2), g, dv[..., columns, :])
+        _add_to_keys(np.swapaxes(kept, -1, -2), g, dv[..., columns, :], first)
         np.subtract(d_scores, inner, out=d_scores)
         np.multiply(d_scores, probabilities, out=d_scores)
-        _add_product(d_scores, k, dq, tile is tiles[0])
-        _add_to_keys(np.swapaxes(d_scores, -1, -2), q, dk[..., columns, :])
-    np.multiply(dq, p.scale, out=dq)
+        _add_product(d_scores, k, product, tile is tiles[0])
+        _add_to_keys(np.swapaxes(d_scores, -1, -2), q, dk[..., columns, :], first)
+    np.multiply(product, p.scale, out=dq)
 
 
 def _dropped(p: Problem, tile: Tile, probabilities: Array) -> Array:
@@ -254,11 +261,19 @@ def _add_product(a: Array, b: Array, out: Array, first: bool) -> None:
         np.add(out, np.matmul(a, b, out=scratch("attention.product", out.shape, out.dtype)), out=out)
 
 
-def _add_to_keys(a: Array, b: Array, out: Array) -> None:
-    """Add a b into rows of keys, summed over the query heads that share a key head."""
+def _add_to_keys(a: Array, b: Array, out: Array, first: bool) -> None:
+    """Add a b into rows of keys, or write it there, summed over the query heads that share a key head."""
+    if first and a.shape[2] == out.shape[2]:
+        np.matmul(a, b, out=out)
+        return
     shape = (*out.shape[:2], a.shape[2], *out.shape[3:])
     product = np.matmul(a, b, out=scratch("attention.product", shape, out.dtype))
-    np.add(out, product if shape == out.shape else product.sum(2, keepdims=True), out=out)
+    if shape != out.shape:
+        product = product.sum(2, keepdims=True)
+    if first:
+        np.copyto(out, product)
+    else:
+        np.add(out, product, out=out)
 
 
 def _scaled(q: Array, scale: float, name: str) -> Array:
