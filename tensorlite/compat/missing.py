@@ -37,14 +37,21 @@ class MissingType(type):
     def __getitem__(cls, item: Any) -> Any:
         return cls
 
+    @property
+    def dtype(cls) -> Any:
+        """What is asked for where the placeholder is given as a dtype: always raises MissingName."""
+        return cls()
+
     def __repr__(cls) -> str:
         return f"<{cls.torch_name}, which tensorlite lacks>"
 
 
 def placeholder(name: str, called: Callable[[str], None]) -> MissingType:
     """A stand-in for the torch name; `called(name)` is told when the program calls it."""
-    module, _, last = name.rpartition(".")
-    return MissingType(last, (), {"__module__": module, "torch_name": name, "called": staticmethod(called)})
+    last = name.rpartition(".")[2]
+    # `except torch.SomeError` and warning filters are checked by Python itself
+    base = (Exception,) if last.endswith(("Error", "Exception")) else (Warning,) if last.endswith("Warning") else ()
+    return MissingType(last, base, {"torch_name": name, "called": staticmethod(called)})
 
 
 def message(name: str) -> str:

@@ -10,6 +10,7 @@ import types
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from ..tensor import Tensor
 from .missing import is_special, placeholder
 from .report import Report
 
@@ -86,7 +87,8 @@ MODULES: dict[str, tuple[str, ...]] = {
     "torch.serialization": ("tensorlite.utils.checkpoints",),
     "torch.special": ("tensorlite.special",),
     "torch.testing": (_S + "testing",),
-    "torch.types": (_S + "top",),
+    "torch.torch_version": (_S + "version",),
+    "torch.types": (_S + "types",),
     "torch.utils": (),
     "torch.utils._pytree": (_S + "pytree",),
     "torch.utils.checkpoint": ("tensorlite.utils.checkpoint",),
@@ -113,6 +115,8 @@ def resolve(module: str, name: str) -> Any:
         value = getattr(target, name, target)
         if not isinstance(value, types.ModuleType):
             return value
+    if module == "torch" and name.endswith("_") and not name.startswith("_") and hasattr(Tensor, name):
+        return getattr(Tensor, name)  # torch.relu_(x) is x.relu_()
     raise AttributeError(f"module '{module}' has no attribute '{name}'")
 
 

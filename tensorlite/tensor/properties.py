@@ -129,7 +129,15 @@ def _cast_to(name: str) -> Any:
     return method
 
 
+def _new(self: Tensor, *args: Any, device: Any = None) -> Tensor:
+    """The legacy constructor in the dtype of this tensor: sizes, or data."""
+    from .creation import legacy_tensor
+
+    return legacy_tensor(*args, dtype=self.dtype, device=device)
+
+
 _METHODS: dict[str, Any] = {
+    "new": _new,
     "size": _size,
     "stride": _stride,
     "dim": lambda self: self._data.ndim,
@@ -185,6 +193,7 @@ def _no_cuda(self: Tensor, *args: Any, **kwargs: Any) -> Tensor:
 Tensor.cuda = _no_cuda  # type: ignore[attr-defined]
 for _flag in ("is_cuda", "is_mps", "is_sparse", "is_quantized", "is_meta"):
     setattr(Tensor, _flag, property(lambda self: False))
+Tensor.is_cpu = property(lambda self: True)  # type: ignore[attr-defined]
 Tensor.layout = property(lambda self: "strided")  # type: ignore[attr-defined]
 Tensor.output_nr = property(lambda self: self._out)  # type: ignore[attr-defined]
 Tensor.is_view = property(lambda self: self._base is not None)  # type: ignore[attr-defined]

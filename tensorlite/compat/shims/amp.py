@@ -13,13 +13,7 @@ __all__ = [
     "autocast",
     "custom_bwd",
     "custom_fwd",
-    "get_autocast_cpu_dtype",
-    "get_autocast_dtype",
-    "get_autocast_gpu_dtype",
     "is_autocast_available",
-    "is_autocast_cache_enabled",
-    "is_autocast_cpu_enabled",
-    "is_autocast_enabled",
 ]
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 __all__ = [
+    "OutOfMemoryError",
     "current_device",
     "device_count",
     "empty_cache",
@@ -22,6 +23,10 @@ __all__ = [
     "seed_all",
     "synchronize",
 ]
+
+
+class OutOfMemoryError(RuntimeError):
+    """Never raised: Python raises MemoryError."""
 
 
 def _no(*args: Any, **kwargs: Any) -> bool:

@@ -5,9 +5,41 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from ...dtypes import get_default_dtype
 from ...func import vmap
-from ...tensor import device
+from ...nn.functional import (
+    adaptive_avg_pool1d,
+    alpha_dropout,
+    avg_pool1d,
+    bilinear,
+    channel_shuffle,
+    conv1d,
+    conv2d,
+    conv3d,
+    conv_transpose1d,
+    conv_transpose2d,
+    conv_transpose3d,
+    cosine_similarity,
+    dropout,
+    feature_alpha_dropout,
+    feature_dropout,
+    group_norm,
+    hardshrink,
+    layer_norm,
+    max_pool1d,
+    max_pool2d,
+    max_pool3d,
+    pairwise_distance,
+    pdist,
+    pixel_shuffle,
+    pixel_unshuffle,
+    rms_norm,
+    rrelu,
+    threshold,
+)
+from ...tensor import Tensor, device
 from .amp import (
+    GradScaler,
     autocast,
     get_autocast_cpu_dtype,
     get_autocast_dtype,
@@ -17,30 +49,64 @@ from .amp import (
     is_autocast_enabled,
 )
 from .compiler import compile
+from .cuda import OutOfMemoryError
 from .version import __version__
 
 __all__ = [
-    "Device",
-    "Number",
+    "GradScaler",
+    "OutOfMemoryError",
     "__version__",
+    "adaptive_avg_pool1d",
+    "alpha_dropout",
+    "are_deterministic_algorithms_enabled",
     "autocast",
+    "avg_pool1d",
+    "bilinear",
+    "channel_shuffle",
+    "channels_last",
+    "channels_last_3d",
     "compile",
+    "conv1d",
+    "conv2d",
+    "conv3d",
+    "conv_transpose1d",
+    "conv_transpose2d",
+    "conv_transpose3d",
+    "cosine_similarity",
+    "detach",
+    "dropout",
+    "feature_alpha_dropout",
+    "feature_dropout",
     "get_autocast_cpu_dtype",
     "get_autocast_dtype",
     "get_autocast_gpu_dtype",
+    "get_default_device",
+    "get_device",
+    "get_float32_matmul_precision",
+    "get_num_interop_threads",
+    "group_norm",
+    "hardshrink",
     "is_autocast_cache_enabled",
     "is_autocast_cpu_enabled",
     "is_autocast_enabled",
-    "are_deterministic_algorithms_enabled",
-    "channels_last",
-    "channels_last_3d",
-    "get_default_device",
-    "get_float32_matmul_precision",
-    "get_num_interop_threads",
     "is_deterministic_algorithms_warn_only_enabled",
+    "is_inference",
+    "is_same_size",
+    "is_signed",
+    "layer_norm",
     "layout",
     "legacy_contiguous_format",
+    "max_pool1d",
+    "max_pool2d",
+    "max_pool3d",
     "memory_format",
+    "pairwise_distance",
+    "pdist",
+    "pixel_shuffle",
+    "pixel_unshuffle",
+    "rms_norm",
+    "rrelu",
+    "scalar_tensor",
     "set_default_device",
     "set_default_tensor_type",
     "set_deterministic_debug_mode",
@@ -48,13 +114,12 @@ __all__ = [
     "set_flush_denormal",
     "set_num_interop_threads",
     "set_warn_always",
+    "threshold",
     "typename",
     "use_deterministic_algorithms",
     "vmap",
 ]
 
-Number = int | float | bool
-Device = device | str | int | None
 layout = memory_format = str
 channels_last, channels_last_3d, legacy_contiguous_format = (
     "channels_last",
@@ -109,3 +174,36 @@ def typename(obj: Any) -> str:
     """The full name of a value's type."""
     kind = obj if isinstance(obj, type) else type(obj)
     return f"{kind.__module__}.{kind.__qualname__}"
+
+
+def detach(input: Tensor) -> Tensor:
+    """`input.detach()`."""
+    return input.detach()
+
+
+def get_device(input: Tensor) -> int:
+    """-1: the tensor is on the CPU."""
+    return -1
+
+
+def is_signed(input: Tensor) -> bool:
+    """Whether the dtype has a sign."""
+    return input.dtype.is_signed
+
+
+def is_inference(input: Tensor) -> bool:
+    """Whether the tensor was made in inference mode."""
+    return bool(input.is_inference())
+
+
+def is_same_size(input: Tensor, other: Tensor) -> bool:
+    """Whether the shapes are equal."""
+    return input.shape == other.shape
+
+
+def scalar_tensor(s: Any, **options: Any) -> Tensor:
+    """A tensor without dimensions, of the default dtype unless given."""
+    from ... import full
+
+    made: Tensor = full((), s, **{"dtype": get_default_dtype(), **options})
+    return made

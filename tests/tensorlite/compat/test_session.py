@@ -13,6 +13,8 @@ import pytest
 
 import tensorlite as tl
 from tensorlite.compat import MissingName, Report, as_torch
+from tensorlite.compat.missing import MissingType
+from tensorlite.compat.modules import MODULES
 
 
 @pytest.fixture
@@ -220,3 +222,54 @@ def test_assert_close(torch: Any) -> None:
         torch.testing.assert_close({"a": torch.ones(2)}, {"a": torch.zeros(2)})
     with pytest.raises(AssertionError, match="shape"):
         torch.testing.assert_close(torch.ones(2), torch.ones(3))
+
+
+def test_placeholders_where_python_wants_a_class(torch: Any) -> None:
+    def fails() -> None:
+        try:
+            raise KeyError
+        except (torch.cuda.OutOfMemoryError, torch.nowhere.SomeError):
+            pass
+
+    with pytest.raises(KeyError):
+        fails()
+    assert issubclass(torch.jit.TracerWarning, Warning)
+    for use in (lambda: torch.ones(1).to(torch.bfloat16), lambda: torch.zeros(1, dtype=torch.bfloat16)):
+        with pytest.raises(MissingName, match=r"torch\.bfloat16 is not in tensorlite: NumPy has no bfloat16"):
+            use()
+
+
+def test_functions_that_torch_has_twice(torch: Any) -> None:
+    x = torch.tensor([-1.0, 2.0])
+    torch.relu_(x)
+    assert x.tolist() == [0, 2]
+    assert torch.layer_norm is torch.nn.functional.layer_norm
+    assert torch.detach(x).tolist() == [0, 2]
+    assert torch.scalar_tensor(2).shape == ()
+    assert x.new(3, 2).shape == (3, 2)
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_every_module_can_be_imported_and_lists_what_it_has(module: str, torch: Any) -> None:
+    facade = importlib.import_module(module)
+    for name in dir(facade):
+        assert not isinstance(getattr(facade, name), MissingType), name
+
+
+def test_torch_has_every_name_of_the_stand_ins() -> None:
+    """Nothing is offered that torch does not have in one of the modules for which a stand-in answers."""
+    pytest.importorskip("torch")
+    served: dict[str, list[Any]] = {}
+    for module, sources in MODULES.items():
+        real = importlib.import_module(module)
+        for source in sources:
+            if ".shims." in source:
+                served.setdefault(source, []).append(real)
+    assert len(served) > 10
+    strange = {
+        f"{source}.{name}"
+        for source, modules in served.items()
+        for name in importlib.import_module(source).__all__
+        if not any(hasattr(m, name) for m in modules)
+    }
+    assert strange == set()

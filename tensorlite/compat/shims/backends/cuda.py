@@ -5,9 +5,9 @@ from __future__ import annotations
 from types import SimpleNamespace
 from typing import Any
 
-from .any import flags, is_available, is_built
+from .any import flags, is_built
 
-__all__ = ["cufft_plan_cache", "enable_cudnn_sdp", "enable_flash_sdp", "enable_math_sdp", "enable_mem_efficient_sdp", "flags", "flash_sdp_enabled", "is_available", "is_built", "matmul", "sdp_kernel"]  # fmt: skip
+__all__ = ["cufft_plan_cache", "enable_cudnn_sdp", "enable_flash_sdp", "enable_math_sdp", "enable_mem_efficient_sdp", "flash_sdp_enabled", "is_built", "matmul", "sdp_kernel"]  # fmt: skip
 
 matmul = SimpleNamespace(allow_tf32=False, allow_fp16_reduced_precision_reduction=False)
 cufft_plan_cache = SimpleNamespace(max_size=0, size=0)
