@@ -8,6 +8,7 @@ from .adapters import load_adapter, save_adapter
 from .callbacks import Callback, Listener
 from .data import PadCollate
 from .history import History
+from .journal import read_metrics
 from .lora import LoraConfig, LoraLinear, inject, lora_layers, merge, merge_and_unload, unmerge
 from .losses import CostLoss, CrossEntropy, FocalLoss, TokenCrossEntropy
 from .metrics import accuracy, exact_match
@@ -45,6 +46,7 @@ __all__ = [
     "merge_and_unload",
     "noam",
     "parameter_groups",
+    "read_metrics",
     "save_adapter",
     "summarize",
     "unfreeze",

@@ -11,7 +11,7 @@ from tensorlite import nn
 from tensorlite.utils.safetensors import SafetensorError, load_file, save_file, write_atomically
 
 from ..errors import ConfigError, ReadError, WriteError
-from .lora import LoraConfig, inject, lora_layers, target_names
+from .lora import ALL_LINEAR, LoraConfig, inject, lora_layers, target_names
 
 __all__ = ["load_adapter", "save_adapter"]
 
@@ -35,7 +35,7 @@ def save_adapter(model: nn.Module, config: LoraConfig, folder: str | Path, *, ta
     names = [f"{name}.lora_{part}.weight" for name in layers for part in "AB"]
     names += [name for name, p in model.named_parameters() if name.endswith("bias") and p.requires_grad]
     parameters = dict(model.named_parameters(remove_duplicate=False))
-    text = json.dumps(_peft_config(config, task_type), indent=2) + "\n"
+    text = json.dumps(_peft_config(config, list(layers), task_type), indent=2) + "\n"
     folder = Path(folder)
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -90,8 +90,9 @@ def _check_shapes(model: nn.Module, config: LoraConfig, tensors: dict[str, Any],
             )
 
 
-def _peft_config(config: LoraConfig, task_type: str | None) -> dict[str, Any]:
-    targets = config.target_modules
+def _peft_config(config: LoraConfig, layers: list[str], task_type: str | None) -> dict[str, Any]:
+    # peft knows "all-linear" for models of transformers alone, so the layers are named
+    targets = layers if config.target_modules == ALL_LINEAR else config.target_modules
     return {
         "peft_type": "LORA",
         "task_type": task_type,

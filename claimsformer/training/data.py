@@ -14,7 +14,7 @@ from tensorlite.utils.data import DataLoader, Dataset, LengthBucketSampler
 from ..errors import ConfigError
 from .losses import batch_size
 
-__all__ = ["PadCollate", "make_loader", "run_model", "tokens_in"]
+__all__ = ["PadCollate", "make_loader", "run_model", "size_of"]
 
 
 class PadCollate:
@@ -126,14 +126,14 @@ def run_model(model: nn.Module, batch: Any) -> tuple[Any, Any]:
     )
 
 
-def tokens_in(batch: Any) -> int:
-    """The tokens of a batch: real ones where there is an attention mask, else all ids, else the number of examples."""
+def size_of(batch: Any) -> tuple[int, str]:
+    """(how many, of what): the batch's tokens, those that are real where there is an attention mask; else its examples."""
     if isinstance(batch, Mapping):
         mask = batch.get("attention_mask")
         if mask is not None:
-            return int(np.asarray(mask.numpy()).sum())
+            return int(np.asarray(mask.numpy()).sum()), "tokens"
         batch = list(batch.values())
     first = batch[0] if isinstance(batch, list | tuple) and batch else batch
     if isinstance(first, Tensor) and first.ndim == 2 and not first.is_floating_point():
-        return int(first.numel())
-    return batch_size(batch)
+        return int(first.numel()), "tokens"
+    return batch_size(batch), "examples"

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 __all__ = ["describe"]
 
 _OPTIONS = (
-    "lr", "weight_decay", "schedule", "warmup", "final_lr", "clip", "accumulate", "batch_size", "by_length", "evaluate_every",
+    "schedule", "warmup", "final_lr", "clip", "accumulate", "batch_size", "by_length", "evaluate_every",
     "checkpoint_every", "log_every", "monitor", "mode", "min_delta", "patience", "seed",
 )  # fmt: skip
 
@@ -34,6 +34,14 @@ def describe(trainer: Trainer, epochs: int, max_steps: int | None) -> dict[str, 
         },
         "loss": _text(trainer.loss),
         "optimizer": trainer.optimizer_name,
+        "groups": [
+            {
+                "lr": float(group.get("initial_lr", group["lr"])),
+                "weight_decay": float(group.get("weight_decay") or 0),
+                "tensors": len(group["params"]),
+            }
+            for group in trainer.optimizer.param_groups
+        ],
         **{name: _text(getattr(trainer, name)) for name in _OPTIONS},
         "metrics": list(trainer.metrics),
         "epochs": epochs,

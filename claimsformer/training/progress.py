@@ -44,7 +44,11 @@ class Facts:
         parts = [f"loss {self.loss:.4g}"]
         if self.validation is not None:
             parts.append(f"val {self.validation:.4g}")
-        parts += [f"{short(self.rate)} {self.unit}/s", f"lr {self.lr:.1e}", f"|g| {self.grad_norm:.2g}"]
+        parts += [
+            f"{short(self.rate)} {'tok' if self.unit == 'tokens' else self.unit}/s",
+            f"lr {self.lr:.1e}",
+            f"|g| {self.grad_norm:.2g}",
+        ]
         if self.seconds_left is not None:
             parts.append(f"{duration(self.seconds_left)} left")
         return parts

@@ -16,7 +16,7 @@ from tensorlite.optim.lr_scheduler import LambdaLR, LRScheduler, ReduceLROnPlate
 
 from ..errors import CheckpointError, ConfigError
 from . import checkpoints
-from .data import make_loader, tokens_in
+from .data import make_loader, size_of
 from .describe import describe
 from .history import History
 from .interrupt import Interrupts
@@ -54,6 +54,11 @@ class Run:
         self.loader = make_loader(
             train, t.batch_size, shuffle=True, collate=t.collate, by_length=t.by_length, seed=t.seed
         )
+        if val is not None and val is self.loader:
+            raise ConfigError(
+                "train and val are one loader, whose place an evaluation would move",
+                hint="make a second loader for val",
+            )
         self.batches: int | None = len(self.loader) if hasattr(self.loader, "__len__") else None
         if dry:
             self.max_steps = 1
@@ -65,6 +70,7 @@ class Run:
         self.interrupts = Interrupts()
         self.validation: float | None = None
         self.saved: dict[str, Any] = {}
+        self.unit = "examples"
         t.stop_reason = ""
 
     # -- the loop -----------------------------------------------------------------------------------------------------
@@ -80,7 +86,7 @@ class Run:
             for callback in t.callbacks:
                 callback.on_fit_start(t)
             self.reporter.start(self._headline(resumed))
-            self.started, self.first_step, self.tokens = time.perf_counter(), self.at.step, 0
+            self.started, self.first_step, self.seen = time.perf_counter(), self.at.step, 0
             try:
                 with self.interrupts:
                     while not self._over():
@@ -116,7 +122,9 @@ class Run:
                 self.scheduler.step()
             at.step, at.batch = at.step + 1, at.batch + len(group)
             at.total, at.weight = at.total + update.total, at.weight + update.weight
-            self.tokens += sum(map(tokens_in, group))
+            for batch in group:
+                count, self.unit = size_of(batch)
+                self.seen += count
             self._tell(update)
             complete = at.batch == self.batches
             if t.evaluate_every and at.step % t.evaluate_every == 0 and not complete:
@@ -277,7 +285,7 @@ class Run:
             callback.on_step_end(t, numbers)
         if self.journal and at.step % t.log_every == 0:
             row = {"kind": "update", "epoch": at.epoch, "step": at.step, **numbers}
-            self.journal.write({**row, "tokens_per_s": round(self._tokens_per_s(), 1)})
+            self.journal.write({**row, f"{self.unit}_per_s": round(self._per_s(), 1)})
         if self.reporter.due():
             self.reporter.update(self._facts(update))
 
@@ -289,11 +297,11 @@ class Run:
             left = (time.perf_counter() - self.started) / done * (total - at.step)
         return Facts(
             at.epoch + 1, self.epochs, at.batch, self.batches, at.step, total, update.loss, update.grad_norm, self.lr,
-            self._tokens_per_s(), "tok", left, self.validation,
+            self._per_s(), self.unit, left, self.validation,
         )  # fmt: skip
 
-    def _tokens_per_s(self) -> float:
-        return self.tokens / max(1e-9, time.perf_counter() - self.started)
+    def _per_s(self) -> float:
+        return self.seen / max(1e-9, time.perf_counter() - self.started)
 
     def _headline(self, resumed: bool) -> str:
         text = summarize(self.trainer.model)

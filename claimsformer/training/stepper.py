@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -100,7 +101,7 @@ def keeping(model: nn.Module, optimizer: optim.Optimizer) -> Iterator[None]:
     """Train freely within the block: weights, buffers, moments and mode are afterwards as they were."""
     weights = {name: value.clone() for name, value in model.state_dict().items()}
     state = optimizer.state_dict()
-    moments = {k: {n: v.clone() for n, v in s.items()} for k, s in state["state"].items()}
+    moments = copy.deepcopy(state["state"])
     groups, training = [dict(g) for g in state["param_groups"]], {m: m.training for m in model.modules()}
     try:
         yield

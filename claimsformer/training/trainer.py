@@ -43,8 +43,8 @@ class Trainer:
     """Trains a model: `Trainer(model, CrossEntropy(), lr=3e-4).fit(train, val, epochs=10)` returns a History.
 
     model, loss: see `losses`; a function (output, target) -> mean loss works too.
-    optimizer: "adamw", "adam", "sgd" with `lr`, `weight_decay` (which skips biases and norms), `rates` and `layer_decay`
-        (see `parameter_groups`); or an optimizer of your own.
+    optimizer: "adamw", "adam", "sgd" with `lr` (default 3e-4), `weight_decay` (default 0.01, for "adam" 0; it skips biases
+        and norms), `rates` and `layer_decay` (see `parameter_groups`); or an optimizer of your own, without these.
     schedule: "constant", "linear", "cosine", "noam", a function of the step, or a scheduler of tensorlite.optim;
         `warmup` in updates, or below 1 as a share of the run; `final_lr` as a share of `lr`.
     clip: the largest norm of the gradient (None: any). accumulate: micro-batches in an update.
@@ -64,8 +64,8 @@ class Trainer:
         loss: Loss,
         optimizer: str | optim.Optimizer = "adamw",
         *,
-        lr: float = 3e-4,
-        weight_decay: float = 0.01,
+        lr: float | None = None,
+        weight_decay: float | None = None,
         rates: Mapping[str, float] | None = None,
         layer_decay: float = 1.0,
         schedule: str | Schedule | optim.lr_scheduler.LRScheduler = "constant",
@@ -107,7 +107,6 @@ class Trainer:
         self.model, self.loss = model, loss
         self.optimizer = _optimizer(model, optimizer, lr, weight_decay, rates, layer_decay)
         self.optimizer_name = optimizer if isinstance(optimizer, str) else type(optimizer).__name__
-        self.lr, self.weight_decay = lr, weight_decay
         self.schedule, self.warmup, self.final_lr = schedule, warmup, final_lr
         self.clip, self.accumulate = clip, accumulate
         self.batch_size, self.by_length, self.collate, self.forward = batch_size, by_length, collate, forward
@@ -210,15 +209,20 @@ class Trainer:
 def _optimizer(
     model: nn.Module,
     optimizer: str | optim.Optimizer,
-    lr: float,
-    weight_decay: float,
+    lr: float | None,
+    weight_decay: float | None,
     rates: Mapping[str, float] | None,
     layer_decay: float,
 ) -> optim.Optimizer:
     if isinstance(optimizer, optim.Optimizer):
+        if lr is not None or weight_decay is not None or rates or layer_decay != 1:
+            raise ConfigError("lr, weight_decay, rates and layer_decay are for an optimizer by name; yours has its own")
         return optimizer
     if optimizer not in OPTIMIZERS:
         raise ConfigError(f"optimizer must be one of {', '.join(OPTIMIZERS)}, or an Optimizer; got {optimizer!r}")
+    lr = 3e-4 if lr is None else lr
+    if weight_decay is None:
+        weight_decay = 0.0 if optimizer == "adam" else 0.01
     groups = parameter_groups(model, lr, weight_decay, rates=rates, layer_decay=layer_decay)
     if optimizer == "sgd":
         return optim.SGD(groups, lr=lr)

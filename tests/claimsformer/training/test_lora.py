@@ -258,10 +258,13 @@ def test_an_adapter_trained_by_peft_loads_here(tmp_path: Path, bias: str, rslora
     )
 
 
-@pytest.mark.parametrize("bias", ["none", "all", "lora_only"])
-def test_an_adapter_made_here_loads_in_peft(tmp_path: Path, bias: str) -> None:
+@pytest.mark.parametrize(
+    ("bias", "targets"),
+    [("none", TARGETS), ("all", TARGETS), ("lora_only", TARGETS), ("none", "all-linear"), ("none", r".*\.1\.fc[12]")],
+)
+def test_an_adapter_made_here_loads_in_peft(tmp_path: Path, bias: str, targets: tuple[str, ...] | str) -> None:
     ours, theirs = twins()
-    config = LoraConfig(target_modules=TARGETS, r=2, alpha=7.0, bias=bias)
+    config = LoraConfig(target_modules=targets, r=2, alpha=7.0, bias=bias)
     inject(ours, config)
     labels = np.random.default_rng(5).integers(0, 11, IDS.shape)
     Trainer(ours, CrossEntropy(), lr=1e-2, batch_size=3, progress=False).fit((IDS, labels), epochs=5)

@@ -29,7 +29,7 @@ def both(loss, logits: np.ndarray, labels: np.ndarray, reference) -> None:
     t = torch.tensor(logits, requires_grad=True)
     expected = reference(t, torch.tensor(labels))
     expected.backward()
-    np.testing.assert_allclose(float(total) / weight, float(expected), rtol=1e-12)
+    np.testing.assert_allclose(total.item() / weight, expected.item(), rtol=1e-12)
     np.testing.assert_allclose(x.grad.numpy(), t.grad.numpy(), atol=1e-12)
 
 

@@ -25,8 +25,9 @@ from claimsformer.training import (
     progress,
     summarize,
 )
-from claimsformer.training.data import make_loader, run_model, tokens_in
+from claimsformer.training.data import make_loader, run_model, size_of
 from claimsformer.training.stepper import Stepper
+from claimsformer.transformer import Transformer, TransformerConfig
 from tensorlite import nn, optim
 from tensorlite.nn import functional as F
 
@@ -141,7 +142,7 @@ def test_batches_of_similar_length_hold_every_example_once() -> None:
     plain = make_loader(examples, 5, shuffle=True, collate=PadCollate())
     batches = list(plain)
     assert sum(widths) < sum(b["ids"].shape[1] for b in batches)
-    assert sum(tokens_in(b) for b in batches) == sum(len(e["ids"]) for e in examples)
+    assert sum(size_of(b)[0] for b in batches) == sum(len(e["ids"]) for e in examples)
     mask = batches[0]["attention_mask"].numpy()
     assert not batches[0]["ids"].numpy()[~mask].any()
     assert (batches[0]["labels"].numpy()[~mask] == -100).all()
@@ -187,7 +188,9 @@ def test_what_is_written(tmp_path: Path) -> None:
         "metrics.jsonl",
     ]
     config = json.loads((folder / "config.json").read_text())
-    assert (config["lr"], config["epochs"], config["schedule"]) == (1e-2, 2, "cosine")
+    assert (config["epochs"], config["schedule"]) == (2, "cosine")
+    assert {(g["lr"], g["weight_decay"]) for g in config["groups"]} == {(1e-2, 0.01), (1e-2, 0.0)}
+    assert sum(g["tensors"] for g in config["groups"]) == 6
     rows = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
     updates = [r for r in rows if r["kind"] == "update"]
     assert [r["step"] for r in updates] == [2, 4, 6, 8]
@@ -293,7 +296,15 @@ def test_nan_in_the_data_or_in_a_parameter_is_said() -> None:
 
 
 def facts(**changes: object) -> progress.Facts:
-    values: dict = {"epoch": 3, "epochs": 10, "batch": 412, "batches": 640, "step": 1692, "total": 6400, "unit": "tok"}
+    values: dict = {
+        "epoch": 3,
+        "epochs": 10,
+        "batch": 412,
+        "batches": 640,
+        "step": 1692,
+        "total": 6400,
+        "unit": "tokens",
+    }
     values |= {
         "loss": 0.2312,
         "grad_norm": 0.84,
@@ -409,6 +420,12 @@ def test_calls_that_make_no_sense_are_refused() -> None:
         Trainer(token_model(), CrossEntropy(), progress=False).fit([np.zeros(3)])
     with pytest.raises(ConfigError, match="give the Trainer a name"):
         trainer("", None).load_best()
+    loader = make_loader(TRAIN, 8, shuffle=True)
+    with pytest.raises(ConfigError, match="one loader"):
+        trainer("", None).fit(loader, loader)
+    model = network()
+    with pytest.raises(ConfigError, match="yours has its own"):
+        Trainer(model, CrossEntropy(), optim.SGD(model.parameters(), lr=1.0), lr=0.1)
 
 
 def test_a_batch_without_labels_that_count_changes_nothing() -> None:
@@ -432,6 +449,21 @@ def test_schedulers_of_tensorlite_work_too() -> None:
         TRAIN, epochs=3
     )
     assert history.steps["lr"][-1] < history.steps["lr"][0]
+
+
+def test_noam_reads_the_width_of_the_model() -> None:
+    model = Transformer(TransformerConfig(vocab_size=9, d_model=16, n_layers=1, n_heads=2), seed=0)
+    ids = np.random.default_rng(0).integers(0, 9, (32, 5))
+    t = Trainer(model, TokenCrossEntropy(), lr=0.5, schedule="noam", warmup=3, batch_size=8, progress=False)
+    lr = t.fit((ids, ids), epochs=2).steps["lr"]
+    s = np.arange(1, 9)
+    np.testing.assert_allclose(lr, 0.5 * 16**-0.5 * np.minimum(s**-0.5, s * 3**-1.5))
+
+
+def test_what_is_counted() -> None:
+    assert size_of({"ids": tl.ones(2, 3).long(), "attention_mask": tl.tensor([[1, 1, 0], [1, 0, 0]])}) == (3, "tokens")
+    assert size_of([tl.ones(2, 3).long(), tl.ones(2).long()]) == (6, "tokens")
+    assert size_of([tl.ones(2, 3), tl.ones(2).long()]) == (2, "examples")
 
 
 def test_callbacks_are_told_and_can_stop(tmp_path: Path) -> None:
