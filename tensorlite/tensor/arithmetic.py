@@ -51,6 +51,8 @@ def _inplace(op: Any) -> Callable[..., Any]:
     def method(self: Tensor, other: Any, *, alpha: Any = 1) -> Any:
         return apply_inplace(op, self, (_scaled(other, alpha, self),))
 
+    method.__name__ = method.__qualname__ = op.name + "_"
+    method.__doc__ = f"`{op.name}`, in place."
     return method
 
 

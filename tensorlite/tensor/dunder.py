@@ -93,6 +93,8 @@ def _new_filled(fill: Any) -> Any:
         t: Tensor = wrap(fill(sizes(size), self._data.dtype if dtype is None else to_numpy_dtype(dtype)))
         return t.requires_grad_() if requires_grad else t
 
+    method.__name__ = method.__qualname__ = f"new_{fill.__name__}"
+    method.__doc__ = f"`{fill.__name__}(*size)` with this tensor's dtype."
     return method
 
 
@@ -100,6 +102,7 @@ def _new_full(
     self: Tensor, size: Any, fill_value: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False
 ) -> Tensor:
     """A tensor of one value with this tensor's dtype."""
+    check_device(device)
     t: Tensor = wrap(np.full(sizes((size,)), fill_value, self._data.dtype if dtype is None else to_numpy_dtype(dtype)))
     return t.requires_grad_() if requires_grad else t
 

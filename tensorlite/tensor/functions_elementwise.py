@@ -48,8 +48,17 @@ def clamp_max(input: Tensor, max: Any) -> Any:
     return apply(elementwise.clamp, (input, None, max))
 
 
-EXPORTS["clamp_min_"] = (lambda self, min: apply_inplace(elementwise.clamp, self, (min,)), True)
-EXPORTS["clamp_max_"] = (lambda self, max: apply_inplace(elementwise.clamp, self, (None, max)), True)
+def clamp_min_(self: Tensor, min: Any) -> Any:
+    """`clamp_min`, in place."""
+    return apply_inplace(elementwise.clamp, self, (min,))
+
+
+def clamp_max_(self: Tensor, max: Any) -> Any:
+    """`clamp_max`, in place."""
+    return apply_inplace(elementwise.clamp, self, (None, max))
+
+
+EXPORTS["clamp_min_"], EXPORTS["clamp_max_"] = (clamp_min_, True), (clamp_max_, True)
 
 
 # -- comparing ---------------------------------------------------------------------------------------------------------

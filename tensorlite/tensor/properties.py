@@ -177,9 +177,25 @@ _METHODS: dict[str, Any] = {
     "is_pinned": lambda self: False,
     "share_memory_": lambda self: self,
 }
+_DOCS = {
+    "dim": "The number of dims.",
+    "ndimension": "The number of dims.",
+    "element_size": "The bytes of one element.",
+    "data_ptr": "The address of the first element.",
+    "storage_offset": "How many elements after the start of the base's memory the first element lies.",
+    "is_signed": "Whether the dtype has negative numbers.",
+    "is_inference": "Whether the tensor was made in inference mode.",
+    "is_same_size": "Whether the shapes are equal.",
+    "get_device": "-1: the CPU.",
+    "cpu": "The tensor itself.",
+    "type_as": "The tensor with the dtype of another.",
+    "pin_memory": "The tensor itself: there is no GPU to pin memory for.",
+    "is_pinned": "False: there is no pinned memory.",
+    "share_memory_": "The tensor itself: memory is not moved between processes.",
+}
 for _name, _method in _METHODS.items():
     if _method.__name__ == "<lambda>":
-        _method.__name__ = _name
+        _method.__name__, _method.__doc__ = _name, _DOCS.get(_name)
     setattr(Tensor, _name, _method)
 
 
