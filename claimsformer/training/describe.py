@@ -35,11 +35,7 @@ def describe(trainer: Trainer, epochs: int, max_steps: int | None) -> dict[str, 
         "loss": _text(trainer.loss),
         "optimizer": trainer.optimizer_name,
         "groups": [
-            {
-                "lr": float(group.get("initial_lr", group["lr"])),
-                "weight_decay": float(group.get("weight_decay") or 0),
-                "tensors": len(group["params"]),
-            }
+            {"lr": _rate(group), "weight_decay": float(group.get("weight_decay") or 0), "tensors": len(group["params"])}
             for group in trainer.optimizer.param_groups
         ],
         **{name: _text(getattr(trainer, name)) for name in _OPTIONS},
@@ -48,6 +44,12 @@ def describe(trainer: Trainer, epochs: int, max_steps: int | None) -> dict[str, 
         "max_steps": max_steps,
         "versions": {"tensorlite": tl.__version__, "numpy": np.__version__},
     }
+
+
+def _rate(group: dict[str, Any]) -> float:
+    """The rate that a schedule scales."""
+    rate: Any = group["initial_lr"] if "initial_lr" in group else group["lr"]
+    return float(rate)
 
 
 def _text(value: Any) -> Any:
