@@ -52,7 +52,9 @@ def differential(
     if backend == "numpy64":
         narrow = [np.asarray(x, np.float32) if _floating(x) else x for x in inputs]
         wide = [np.asarray(x, np.float64) if _floating(x) else x for x in narrow]
-        _compare(_outcome(f, narrow, TENSORLITE, seed), _outcome(f, wide, TENSORLITE, seed), max(rtol, 1e-4), max(atol, 1e-5))
+        _compare(
+            _outcome(f, narrow, TENSORLITE, seed), _outcome(f, wide, TENSORLITE, seed), max(rtol, 1e-4), max(atol, 1e-5)
+        )
         return Comparison("equal")
     if backend != "torch":
         raise ValueError(f"backend must be one of {BACKENDS}, got {backend!r}")
@@ -62,8 +64,8 @@ def differential(
     if reference is None:
         import tensorlite
 
-        mine: Callable[..., Any] = lambda *t: f(tensorlite, *t)  # noqa: E731
-        theirs: Callable[..., Any] = lambda *t: f(other.torch, *t)  # noqa: E731
+        mine: Callable[..., Any] = lambda *t: f(tensorlite, *t)
+        theirs: Callable[..., Any] = lambda *t: f(other.torch, *t)
     else:
         mine, theirs = f, reference
     _compare(_outcome(mine, inputs, TENSORLITE, seed), _outcome(theirs, inputs, other, seed), rtol, atol)

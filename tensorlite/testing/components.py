@@ -47,10 +47,14 @@ def _state_restores(module: Any, inputs: Sequence[Any]) -> None:
         after = [t._data for t in tensors_in(module(*inputs), TENSORLITE)]
     for k, (a, c) in enumerate(zip(before, after, strict=True)):
         if not np.array_equal(a, c, equal_nan=True):
-            raise AssertionError(f"output {k} of {type(module).__name__} is another after its state_dict was saved and loaded")
+            raise AssertionError(
+                f"output {k} of {type(module).__name__} is another after its state_dict was saved and loaded"
+            )
 
 
-def check_optimizer(make: Callable[..., Any] | str, options: dict[str, Any] | None = None, *, steps: int = 6, seed: int = 0) -> None:
+def check_optimizer(
+    make: Callable[..., Any] | str, options: dict[str, Any] | None = None, *, steps: int = 6, seed: int = 0
+) -> None:
     """Check an optimizer on two parameters, one of which gets no gradient in some steps.
 
     It must follow torch's optimizer of the same name step by step (where torch is installed and has it), leave parameters without gradient
@@ -64,7 +68,9 @@ def check_optimizer(make: Callable[..., Any] | str, options: dict[str, Any] | No
     factory = getattr(optim, make) if isinstance(make, str) else make
     rng = np.random.default_rng(seed)
     start = [rng.standard_normal((2, 3)), rng.standard_normal(4)]
-    grads = [[rng.standard_normal(p.shape) if k == 0 or t % 3 else None for k, p in enumerate(start)] for t in range(steps)]
+    grads = [
+        [rng.standard_normal(p.shape) if k == 0 or t % 3 else None for k, p in enumerate(start)] for t in range(steps)
+    ]
     path = _steps(TENSORLITE, factory, options, start, grads)
     restored = _steps(TENSORLITE, factory, options, start, grads, reload_at=steps // 2)
     _same_path(path, restored, 0.0, "after its state was saved and loaded")

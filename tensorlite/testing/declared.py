@@ -526,6 +526,21 @@ def copy_slices(s: Source) -> Args:
     return x, s.array(x[where].shape), ((viewing, (where,), 0),)
 
 
+def where(s: Source) -> Args:
+    a, b, c = s.broadcastable(3)
+    return s.mask(a), s.array(b), s.array(c)
+
+
+def nextafter(s: Source) -> Args:
+    a, b = s.broadcastable(2)
+    return s.array(a), s.array(b) + 1 / 32  # never equal
+
+
+def small_square(s: Source) -> Args:
+    n = s.integer(1, 3)
+    return (s.array((n, n)),)
+
+
 def clamp(s: Source) -> Args:
     a, b = s.broadcastable(2)
     kind = s.integer(0, 2)
@@ -545,20 +560,20 @@ DECLARED: dict[str, Declared] = {
     # arithmetic
     "add": D(expression="{x} + {y}"),
     "sub": D(expression="{x} - {y}"),
-    "pow": D(expression="{x} ** {y}".replace("{y}", "{exponent}"), arguments=lambda s: _many(2, "positive", "real")(s)),
-    "where": D(lambda s: ((a := s.broadcastable(3)) and (s.mask(a[0]), s.array(a[1]), s.array(a[2])))),
+    "pow": D(_many(2, "positive", "real"), expression="{x} ** {exponent}"),
+    "where": D(where),
     "lerp": D(_many(3)),
     "addcmul": D(_many(3)),
     "addcdiv": D(_many(3, last="nonzero")),
     "clamp": D(clamp),
     "frexp": D(program=False),
-    "nextafter": D(lambda s: ((a := s.broadcastable(2)) and (s.array(a[0]), s.array(a[1]) + 1 / 32)), method="richardson", program=False),
+    "nextafter": D(nextafter, method="richardson", program=False),
     "nan_to_num": D(lambda s: (_x(s),)),
     "logit": D(lambda s: (s.array(s.shape(), "probability"),)),
     "polygamma": D(lambda s: (s.array(s.shape(), "positive"), s.integer(1, 2)), expression="torch.polygamma({n}, {x})"),
     "zeta": D(lambda s: (s.choice((1.5, 2.25, 3.0)), s.array(s.shape(), "positive")), program=False),
     **{n: D(expression=f"torch.special.{n}({{x}})")
-       for n in "erfcx ndtr ndtri log_ndtr i0e i1 i1e bessel_j0 bessel_j1 entr".split()},
+       for n in ["erfcx", "ndtr", "ndtri", "log_ndtr", "i0e", "i1", "i1e", "bessel_j0", "bessel_j1", "entr"]},
     "spherical_bessel_j0": D(expression="torch.special.spherical_bessel_j0({x})"),
     "xlog1py": D(expression="torch.special.xlog1py({x}, {y})"),
     # complex numbers on the way
@@ -659,7 +674,7 @@ DECLARED: dict[str, Declared] = {
     "solve_triangular": D(triangular, expression="torch.linalg.solve_triangular({a}, {b}, upper={upper})"),
     "cholesky_solve": D(cholesky_solve, lambda op, x, L, upper: op(x, L.tril(), upper)),
     "pinv": D(tall, expression="torch.linalg.pinv({x})"),
-    "matrix_exp": D(lambda s: ((n := s.integer(1, 3)) and (s.array((n, n)),))),
+    "matrix_exp": D(small_square),
     "cholesky": D(square, symmetric(lambda out: out), program=False),
     "eigh": D(square, symmetric(_eigh), program=False),
     "eigvalsh": D(square, symmetric(lambda out: out), program=False),

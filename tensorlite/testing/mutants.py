@@ -110,9 +110,8 @@ def _has_effect(mutant: Mutant, seed: int, examples: int = OWN) -> bool:
 def report(kills: Sequence[Kill], seconds: float) -> str:
     """The table of all kills, and what they add up to."""
     lines = [f"{'mutant':<58} {'noticed by':<22} examples"]
-    for k in kills:
-        if k.mutant.classic or k.mutant.op == "(engine)" or k.layer == "survived" or k.layer == "programs":
-            lines.append(f"{k.mutant.name:<58.58} {k.layer:<22} {k.examples or ''}")
+    shown = [k for k in kills if k.mutant.classic or k.mutant.op == "(engine)" or k.layer in ("survived", "programs")]
+    lines += [f"{k.mutant.name:<58.58} {k.layer:<22} {k.examples or ''}" for k in shown]
     lines += ["", *summary(kills), f"{seconds:.0f} s"]
     return "\n".join(lines)
 
@@ -155,7 +154,9 @@ def failing_programs(mutant: Mutant, count: int, seed: int = 0, tries: int = 400
             yield program
 
 
-def blame_score(per_mutant: int = 5, mutants: Sequence[Mutant] | None = None, seed: int = 0) -> tuple[list[str], int, int, int]:
+def blame_score(
+    per_mutant: int = 5, mutants: Sequence[Mutant] | None = None, seed: int = 0
+) -> tuple[list[str], int, int, int]:
     """(a line for each mutant, right blames, all failures, failures that became at most 3 ops)."""
     lines: list[str] = []
     right = total = small = 0
@@ -184,7 +185,11 @@ def blame_mutants() -> list[Mutant]:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the study; the exit status is 1 if a mutant survived."""
-    parser = argparse.ArgumentParser(prog="python -m tensorlite.testing.mutants", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        prog="python -m tensorlite.testing.mutants",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     parser.add_argument("--op", action="append", help="only the mutants of this op (may be given several times)")
     parser.add_argument("--kind", action="append", choices=KINDS, help="only this kind of bug")
     parser.add_argument("--seed", type=int, default=0, help="first seed of the random inputs")
@@ -195,7 +200,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.blame:
         lines, right, total, small = blame_score(seed=options.seed)
         print("\n".join(lines))
-        print(f"blamed rightly: {right} of {total}; at most 3 ops after reducing: {small} of {total}; {time.perf_counter() - start:.0f} s")
+        print(
+            f"blamed rightly: {right} of {total}; at most 3 ops after reducing: {small} of {total}; {time.perf_counter() - start:.0f} s"
+        )
         return int(right < total)
     all_specs()
     kinds = tuple(options.kind or KINDS)
@@ -207,7 +214,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def median_kill(mutant: Mutant, seed: int, seeds: int) -> Kill:
     """The kill with the median number of examples over several seeds."""
-    found = sorted((hunt(mutant, seed + i) for i in range(seeds)), key=lambda k: (k.layer == "survived", not k.by_own_check, k.examples))
+    found = sorted(
+        (hunt(mutant, seed + i) for i in range(seeds)),
+        key=lambda k: (k.layer == "survived", not k.by_own_check, k.examples),
+    )
     return found[len(found) // 2]
 
 

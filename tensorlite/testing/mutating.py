@@ -166,7 +166,7 @@ def _installer(op: Op, name: str, rule: Any, kind: str, make: Callable[[], Any])
         if name == "(joint)":
 
             def every(joint: Any, extra: Any, *args: Any) -> Any:
-                return [None if g is None else change(lambda *_: g, None, *args) for g in joint(*args)]
+                return [None if g is None else change(lambda *_, g=g: g, None, *args) for g in joint(*args)]
 
             return rules_replaced(op, joint=_wrapped(rule, every))
         extra = f"{name}_shape" if kind == "unbroadcast" else None
@@ -187,7 +187,9 @@ def source_replaced(function: str, *changes: tuple[str, str]) -> Iterator[None]:
     text = textwrap.dedent(inspect.getsource(original))
     for old, new in changes:
         if old not in text:
-            raise LookupError(f"{original.__module__}.{function} does not contain {old!r}; the mutant has to be written anew")
+            raise LookupError(
+                f"{original.__module__}.{function} does not contain {old!r}; the mutant has to be written anew"
+            )
         text = text.replace(old, new)
     exec(compile("from __future__ import annotations\n" + text, f"<mutant of {function}>", "exec"), home)
     setattr(engine, function, home[function])
@@ -248,16 +250,20 @@ def classic_mutants() -> list[Mutant]:
     def overwrite(g: Any, x_shape: Any, dim: Any, index: Any) -> Any:
         return OPS["scatter_write"](np.zeros(x_shape, g.dtype), dim, index, g)
 
-    def no_mean_term(rule: Any, extra: Any, g: Any, needs: Any, x: Any, weight: Any, bias: Any, eps: Any, count: Any, *rest: Any) -> Any:
+    def no_mean_term(
+        rule: Any, extra: Any, g: Any, needs: Any, x: Any, weight: Any, bias: Any, eps: Any, count: Any, *rest: Any
+    ) -> Any:
         dims = tuple(range(x.ndim - count, x.ndim))
         dx, *others = rule(g, needs, x, weight, bias, eps, count, *rest)
-        lost = (g if weight is None else g * weight).mean(axis=dims, keepdims=True) / np.sqrt(x.var(axis=dims, keepdims=True) + eps)
+        lost = (g if weight is None else g * weight).mean(axis=dims, keepdims=True) / np.sqrt(
+            x.var(axis=dims, keepdims=True) + eps
+        )
         return [dx + lost, *others]
 
     def not_flipped(g: Any, index: Any, x_shape: Any) -> Any:
         parts = index if isinstance(index, tuple) else (index,)
         if all(isinstance(p, slice) for p in parts):
-            g = np.flip(g, [d for d, p in enumerate(parts) if p.step is not None and p.step < 0])
+            g = np.flip(g, tuple(d for d, p in enumerate(parts) if p.step is not None and p.step < 0))
         return OPS["put_at"](g, index, x_shape)
 
     matmul_y = OPS["matmul"].rules.get("y")

@@ -33,14 +33,19 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("tensorlite", "property-testing gradients")
     group.addoption("--tl-examples", type=int, default=None, help="random programs or op calls for each test")
     group.addoption("--tl-seed", type=int, default=0, help="seed of random programs, directions and cotangents")
-    group.addoption("--tl-profile", choices=sorted(PROFILES), default=None, help="hypothesis profile: dev (25), ci (200), nightly (5000)")
+    group.addoption(
+        "--tl-profile",
+        choices=sorted(PROFILES),
+        default=None,
+        help="hypothesis profile: dev (25), ci (200), nightly (5000)",
+    )
     group.addoption("--tl-artifacts", default="gradcheck-failures", help="folder for what is kept of a failure")
 
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "gradcheck: compares gradients with numeric derivatives")
     profile, examples = config.getoption("--tl-profile"), config.getoption("--tl-examples")
-    if profile is None and examples is None or importlib.util.find_spec("hypothesis") is None:
+    if (profile is None and examples is None) or importlib.util.find_spec("hypothesis") is None:
         return
     from hypothesis import HealthCheck, settings
 
@@ -86,7 +91,10 @@ def program_check(pytestconfig: pytest.Config) -> Callable[..., int]:
         for number, program in enumerate(random_programs(count, seed=seed, **options)):
             report = program.check()
             if not report.ok:
-                pytest.fail(describe_failure(program, report, seed, number, options, Path(config.getoption("--tl-artifacts"))), pytrace=False)
+                pytest.fail(
+                    describe_failure(program, report, seed, number, options, Path(config.getoption("--tl-artifacts"))),
+                    pytrace=False,
+                )
         return count
 
     return run
@@ -109,7 +117,9 @@ def describe_failure(
         from ..viz import graph
         from .backends import TENSORLITE
 
-        graph(small.function(), *[TENSORLITE.leaf(x) for x in small.leaves], name="program").save(str(stem.with_suffix(".svg")))
+        graph(small.function(), *[TENSORLITE.leaf(x) for x in small.leaves], name="program").save(
+            str(stem.with_suffix(".svg"))
+        )
         written.append(".svg")
     except (ImportError, RuntimeError, TypeError, ValueError) as error:
         report.notes.append(f"no picture: {error}")

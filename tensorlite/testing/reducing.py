@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import numpy as np
 
@@ -56,7 +57,7 @@ def _candidates(program: Program) -> Iterator[Program]:
                     yield _keep(program, [k for k in range(last + 1) if k != i], {Ref(False, i): ref})
 
 
-def _values(program: Program) -> list[object]:
+def _values(program: Program) -> list[Any]:
     from ..autograd.mode import no_grad
     from ..autograd.record import apply
     from ..ops.table import OPS
@@ -68,7 +69,7 @@ def _values(program: Program) -> list[object]:
     return [tuple(o._data for o in r) if isinstance(r, tuple | list) else r._data for r in results]
 
 
-def _shape(program: Program, ref: Ref, values: list[object]) -> tuple[int, ...]:
+def _shape(program: Program, ref: Ref, values: list[Any]) -> tuple[int, ...]:
     if ref.leaf:
         return np.shape(program.leaves[ref.number])
     found = values[ref.number]
@@ -87,7 +88,7 @@ def _needed(program: Program, last: int) -> list[int]:
     return sorted(needed)
 
 
-def _as_leaf(program: Program, i: int, values: list[object]) -> Program:
+def _as_leaf(program: Program, i: int, values: list[Any]) -> Program:
     leaves = list(program.leaves)
     found = values[i]
     change: dict[Ref, Ref] = {}

@@ -65,7 +65,7 @@ class Source:
         perm = self.permutation(n)
         if any(perm[perm[i]] != i for i in range(n)):
             return perm
-        a, b, c, *rest = perm
+        a, b, c = perm[:3]
         cycle = list(range(n))
         cycle[a], cycle[b], cycle[c] = b, c, a
         return tuple(cycle)

@@ -62,8 +62,8 @@ class Declared:
 
 #: Domains of elementwise functions that are not defined, or not smooth, everywhere.
 UNARY_DOMAIN = {
-    **dict.fromkeys("log log2 log10 log1p sqrt rsqrt digamma lgamma entr".split(), "positive"),
-    **dict.fromkeys("asin acos atanh erfinv tan".split(), "unit"),
+    **dict.fromkeys(["log", "log2", "log10", "log1p", "sqrt", "rsqrt", "digamma", "lgamma", "entr"], "positive"),
+    **dict.fromkeys(["asin", "acos", "atanh", "erfinv", "tan"], "unit"),
     **dict.fromkeys(["reciprocal", "frexp"], "nonzero"),
     "acosh": "above_one",
     **dict.fromkeys(["logit", "ndtri"], "probability"),

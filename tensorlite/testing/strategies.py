@@ -98,7 +98,13 @@ def attention_masks(t: int, s: int, causal: bool | None = None, empty_rows: bool
 
 def dtypes(kinds: str = "fiub") -> SearchStrategy[np.dtype[Any]]:
     """NumPy dtypes of the kinds "f" (float32, float64, float16), "i", "u" (uint8), "b", "c"."""
-    by_kind = {"f": "float32 float64 float16", "i": "int64 int32 int16 int8", "u": "uint8", "b": "bool", "c": "complex64 complex128"}
+    by_kind = {
+        "f": "float32 float64 float16",
+        "i": "int64 int32 int16 int8",
+        "u": "uint8",
+        "b": "bool",
+        "c": "complex64 complex128",
+    }
     return hs.sampled_from([np.dtype(name) for kind in kinds for name in by_kind[kind].split()])
 
 
@@ -117,6 +123,7 @@ def arrays(
         domain: "real", "positive", "nonzero", "unit" (inside (-1, 1)), "above_one" or "probability".
         layouts: how they may lie in memory: "contiguous", "transposed", "strided", "reversed", "stride0" (one value broadcast), "readonly".
     """
+    _known(elements)
     if domain not in DOMAINS or set(layouts) - set(LAYOUTS):
         raise ValueError(f"domains are {sorted(DOMAINS)}, layouts {LAYOUTS}; got {domain!r}, {layouts!r}")
 
