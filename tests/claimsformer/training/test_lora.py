@@ -314,3 +314,35 @@ def test_adapters_that_cannot_be_used(tmp_path: Path) -> None:
         load_adapter(fresh, tmp_path)
     assert not lora_layers(fresh)
     assert isinstance(next(iter(lora_layers(model).values())), LoraLinear)
+
+
+def test_a_lora_run_follows_pefts_curve(tmp_path: Path) -> None:
+    """The same adapters, data, AdamW, linear decay and clipping: the losses of 60 updates, and the adapters after them."""
+    ours, theirs = twins()
+    torch.manual_seed(0)
+    adapted = peft.get_peft_model(theirs, peft.LoraConfig(r=3, lora_alpha=6, target_modules=list(TARGETS)))
+    adapted.save_pretrained(tmp_path)
+    load_adapter(ours, tmp_path)
+    labels = np.random.default_rng(5).integers(0, 11, IDS.shape)
+    labels[0, 1:3] = -100
+    learning = [p for p in adapted.parameters() if p.requires_grad]
+    optimizer = torch.optim.AdamW(learning, lr=1e-2, weight_decay=0.01)
+    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda s: 1 - s / 60)
+    expected = []
+    for _ in range(60):
+        optimizer.zero_grad()
+        loss = torch.nn.functional.cross_entropy(
+            adapted(torch.tensor(IDS)).reshape(-1, 11), torch.tensor(labels).reshape(-1)
+        )
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(learning, 1.0)
+        optimizer.step()
+        schedule.step()
+        expected.append(loss.item())
+    trainer = Trainer(ours, CrossEntropy(), lr=1e-2, schedule="linear", batch_size=3, progress=False)
+    losses = trainer.fit((IDS, labels), epochs=60).steps["loss"]
+    np.testing.assert_allclose(losses, expected, atol=1e-4)
+    assert losses[-1] < 0.8 * losses[0]
+    for name, layer in lora_layers(ours).items():
+        b = adapted.get_submodule(f"base_model.model.{name}").lora_B["default"].weight.detach().numpy()
+        np.testing.assert_allclose(layer.lora_B.weight.detach().numpy(), b, atol=1e-3)
