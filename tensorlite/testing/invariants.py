@@ -318,131 +318,22 @@ def _second(spec: OpSpec, f: Callable[..., Any], leaves: list[Any]) -> GradRepor
 #: Ops whose gradient at a kink lies between the one-sided derivatives.
 TIED = frozenset(
     (
-        *("relu", "relu6", "hardtanh", "leaky_relu", "softshrink", "abs", "maximum", "minimum", "fmax", "fmin", "clamp"),
+        *(
+            "relu",
+            "relu6",
+            "hardtanh",
+            "leaky_relu",
+            "softshrink",
+            "abs",
+            "maximum",
+            "minimum",
+            "fmax",
+            "fmin",
+            "clamp",
+        ),
         *("amax", "amin", "max_along", "min_along", "median_along", "kthvalue", "sort", "topk", "cummax", "cummin"),
         *("max_pool", "adaptive_max_pool"),
     )
-)
-_LAYERS:
-            if layer == "second order" and (not spec.second or k % 3):
-                continue
-            try:
-                report = run(spec, f, leaves)
-            except AssertionError as error:
-                return Failure(spec.name, layer, k + 1, str(error))
-            except (RuntimeError, ValueError, TypeError, IndexError, AttributeError) as error:
-                return Failure(spec.name, layer, k + 1, f"{type(error).__name__}: {error}")
-            if report is not None and not report.ok:
-                return Failure(spec.name, layer, k + 1, str(report), report)
-    return None
-
-
-def check_op(op: Op | str | OpSpec, *, examples: int = 30, seed: int = 0) -> None:
-    """Check the gradient of one op of the table at drawn arguments, in every layer. Raises GradcheckError with the report."""
-    spec = op if isinstance(op, OpSpec) else spec_of(op)
-    failure = find_failure(spec, examples, seed)
-    if failure is not None:
-        raise GradcheckError(
-            f"{failure}\nat fault:    {rule_source(spec.op)}\n"
-            f"reproduce:   check_op({spec.name!r}, examples={failure.example}, seed={seed})"
-        )
-
-
-def _value(spec: OpSpec, f: Callable[..., Any], leaves: list[Any]) -> GradReport | None:
-    # between the one-sided derivatives wherever there is a kink: not so for ops whose outputs are coupled or whose rule follows a convention
-    return gradcheck(f, leaves, method=spec.method, report="return", blame=False) if leaves else None
-
-
-def _tie(spec: OpSpec, f: Callable[..., Any], leaves: list[Any]) -> GradReport | None:
-    if not leaves or spec.name not in TIED:
-        return None
-    return gradcheck(f, leaves, method=spec.method, kinks="subgradient", full=False, report="return", blame=False)
-
-
-def _convention(spec: OpSpec, f: Callable[..., Any], leaves: list[Any]) -> GradReport | None:
-    problem = check_conventions(f, leaves, TENSORLITE) if spec.name in CONVENTIONS else ""
-    return GradReport("fail", message=problem) if problem else None
-
-
-def _invariants(spec: OpSpec, f: Callable[..., Any], leaves: list[Any]) -> GradReport | None:
-    assert_grad_invariants(f, leaves)
-    return None
-
-
-def _float32(spec: OpSpec, f: Callable[..., Any], leaves: list[Any]) -> GradReport | None:
-    """float32 in, float32 out, and a gradient that agrees with the one in float64."""
-    b = TENSORLITE
-    narrow = [b.leaf(x._data.astype(np.float32)) for x in leaves]
-    outputs = [o for o in b.run(f, narrow) if b.needs_grad(o)]
-    wide = [o for o in b.run(f, leaves) if b.needs_grad(o)]
-    if not outputs or len(outputs) != len(wide) or spec.method == "richardson" or spec.name == "cast":
-        return None
-    for o in outputs:
-        _require(o._data.dtype == np.float32, f"float32 went in, {o._data.dtype} came out")
-    rng = np.random.default_rng(0)
-    v = [np.asarray(rng.standard_normal(o._data.shape)) for o in wide]
-    small = b.gradients(outputs, narrow, [b.leaf(c.astype(np.float32), False) for c in v])
-    large = b.gradients(wide, leaves, [b.leaf(c, False) for c in v])
-    for i, (s, g) in enumerate(zip(small, large, strict=True)):
-        if s is None or g is None:
-            continue
-        _require(s._data.dtype == np.float32, f"the gradient of input {i} of type float32 is {s._data.dtype}")
-        finite = np.isfinite(g._data) & np.isfinite(s._data)
-        off = np.abs(s._data - g._data)[finite]
-        scale = 1 + np.abs(g._data[finite]).max(initial=0.0)
-        _require(
-            not off.size or off.max() <= 2e-3 * scale,
-            f"the float32 gradient of input {i} is off by {off.max(initial=0.0):.3g} (largest element {scale:.3g})",
-        )
-    return None
-
-
-def _second(spec: OpSpec, f: Callable[..., Any], leaves: list[Any]) -> GradReport | None:
-    if not leaves or sum(x._data.size for x in leaves) > 24:
-        return None
-    return gradcheck(
-        f,
-        leaves,
-        method=spec.method,
-        order=2,
-        full=False,
-        directions=1,
-        report="return",
-        blame=False,
-        rtol=1e-7,
-        atol=1e-7,
-    )
-
-
-#: Ops whose gradient at a kink lies between the one-sided derivatives.
-TIED = frozenset(
-    [
-        "relu",
-        "relu6",
-        "hardtanh",
-        "leaky_relu",
-        "softshrink",
-        "abs",
-        "maximum",
-        "minimum",
-        "fmax",
-        "fmin",
-        "clamp",
-        "amax",
-        "amin",
-    ]
-    + [
-        "max_along",
-        "min_along",
-        "median_along",
-        "kthvalue",
-        "sort",
-        "topk",
-        "cummax",
-        "cummin",
-        "max_pool",
-        "adaptive_max_pool",
-    ]
 )
 _LAYERS: tuple[tuple[str, Callable[..., GradReport | None]], ...] = (
     ("value", _value),
