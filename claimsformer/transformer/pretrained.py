@@ -13,7 +13,7 @@ from ..errors import ReadError, WriteError
 if TYPE_CHECKING:
     from .config import TransformerConfig
 
-__all__ = ["CONFIG", "WEIGHTS", "load_weights", "save"]
+__all__ = ["CONFIG", "WEIGHTS", "fetch", "load_weights", "save"]
 
 CONFIG, WEIGHTS = "config.json", "model.safetensors"
 
@@ -50,6 +50,13 @@ def load_weights(model: nn.Module, folder: str | Path) -> None:
         raise ReadError(
             f"{path} does not fit its {CONFIG}: {error}", hint="were the files saved by different models?"
         ) from error
+
+
+def fetch(name: str) -> Path:
+    """The folder of a real pretrained model, "smollm2" or "minilm"; see `fetching.fetch`."""
+    from .fetching import fetch as download
+
+    return download(name)
 
 
 def _second_names(model: nn.Module) -> dict[str, str]:
