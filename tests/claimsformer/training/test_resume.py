@@ -49,7 +49,7 @@ def rows(folder: Path) -> list[dict]:
         }
     ),
 )
-@settings(max_examples=8)
+@settings(max_examples=max(5, settings.default.max_examples // 6))  # each trains twice
 def test_n_steps_equal_k_steps_and_the_rest(k: int, options: dict) -> None:
     with tempfile.TemporaryDirectory() as folder:
         whole = trainer(folder, "whole", **options)
