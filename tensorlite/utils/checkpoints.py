@@ -13,7 +13,7 @@ import math
 import os
 from collections import Counter, OrderedDict, defaultdict
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 
@@ -32,30 +32,46 @@ class CheckpointError(SafetensorError):
     """A file is not a checkpoint, or a value cannot be stored in one."""
 
 
-def save(obj: Any, f: str | os.PathLike[str], *args: Any, **kwargs: Any) -> None:
-    """Write a value to a file, which appears complete or not at all. Raises CheckpointError naming what cannot be stored."""
+def save(obj: Any, f: str | os.PathLike[str] | BinaryIO, *args: Any, **kwargs: Any) -> None:
+    """Write a value to a path, where it appears complete or not at all, or to an open binary file. Raises CheckpointError naming what cannot be stored."""
     tensors: dict[str, Any] = {}
+    skeleton = _Packer(tensors).pack(obj, "")
+    metadata = {
+        "format": _FORMAT,
+        "version": "1",
+        "skeleton": json.dumps(skeleton, separators=(",", ":"), allow_nan=False),
+    }
     if isinstance(f, str | os.PathLike):
-        skeleton = _Packer(tensors).pack(obj, "")
-        text = json.dumps(skeleton, separators=(",", ":"), allow_nan=False)
-        safetensors.save_file(tensors, f, {"format": _FORMAT, "version": "1", "skeleton": text})
-        return
-    raise CheckpointError(f"save() writes to a path, got {type(f).__name__}")
+        safetensors.save_file(tensors, f, metadata)
+    elif hasattr(f, "write"):
+        f.write(safetensors.save(tensors, metadata))
+    else:
+        raise CheckpointError(f"save() writes to a path or an open binary file, got {type(f).__name__}")
 
 
 def load(
-    f: str | os.PathLike[str], map_location: Any = None, *, weights_only: bool = True, mmap: bool = False, **kwargs: Any
+    f: str | os.PathLike[str] | BinaryIO,
+    map_location: Any = None,
+    *,
+    weights_only: bool = True,
+    mmap: bool = False,
+    **kwargs: Any,
 ) -> Any:
     """The value that `save` wrote; for any other safetensors file, its tensors by name. Raises CheckpointError or SafetensorError."""
-    with open(f, "rb") as file:
-        first = file.read(10)
-    if (first[:2] == b"PK" or first[:1] == b"\x80") and first[
-        8:9
-    ] != b"{":  # the length of a header may begin with the same bytes
+    is_path = isinstance(f, str | os.PathLike)
+    name = os.fspath(f) if is_path else getattr(f, "name", "<file>")  # type: ignore[arg-type]
+    if is_path:
+        with open(name, "rb") as file:
+            first = file.read(10)
+    else:
+        content = f.read()  # type: ignore[union-attr]
+        first = content[:10]
+    # the length of a header may begin with the same bytes as a pickle
+    if (first[:2] == b"PK" or first[:1] == b"\x80") and first[8:9] != b"{":
         raise CheckpointError(
-            f"{os.fspath(f)}: a pickled checkpoint, which could run code when read; convert it where it was made: safetensors.torch.save_file(state_dict, path)"
+            f"{name}: a pickled checkpoint, which could run code when read; convert it where it was made: safetensors.torch.save_file(state_dict, path)"
         )
-    reader = safetensors.safe_open(f)
+    reader = safetensors.safe_open(name) if is_path else safetensors.safe_open.of_bytes(content, str(name))
     metadata = reader.metadata() or {}
     if metadata.get("format") != _FORMAT:
         return {name: reader.get_tensor(name, copy=not mmap) for name in reader}
@@ -65,7 +81,7 @@ def load(
         raise
     except (KeyError, ValueError, TypeError, IndexError, AttributeError, RecursionError) as error:
         raise CheckpointError(
-            f"{os.fspath(f)}: the description of the stored value is damaged ({type(error).__name__}: {error})"
+            f"{name}: the description of the stored value is damaged ({type(error).__name__}: {error})"
         ) from None
 
 

@@ -7,6 +7,7 @@ Everything is checked before the first tensor is read: a file that was cut off o
 
 from __future__ import annotations
 
+import io
 import json
 import math
 import os
@@ -153,13 +154,24 @@ class safe_open:
         self.filename = os.fspath(filename)
         size = os.path.getsize(self.filename)
         with open(self.filename, "rb") as file:
-            start = file.read(8)
-            n = _header_length(start, size, self.filename)
-            self._entries, self._metadata = _parse(file.read(n), size - 8 - n, self.filename)
-        self._start = 8 + n
+            self._read_header(file, size)
         self._bytes: Any = (
             np.memmap(self.filename, np.uint8, "r") if size > self._start else np.zeros(self._start, np.uint8)
         )
+
+    @classmethod
+    def of_bytes(cls, data: bytes, name: str = "<bytes>") -> safe_open:
+        """The same for the content of a file; `name` is what messages call it."""
+        self = cls.__new__(cls)
+        self.filename = name
+        self._read_header(io.BytesIO(data), len(data))
+        self._bytes = np.frombuffer(data, np.uint8)
+        return self
+
+    def _read_header(self, file: BinaryIO, size: int) -> None:
+        n = _header_length(file.read(8), size, self.filename)
+        self._entries, self._metadata = _parse(file.read(n), size - 8 - n, self.filename)
+        self._start = 8 + n
 
     def keys(self) -> list[str]:
         """The names of the tensors."""
@@ -202,15 +214,8 @@ def load_file(filename: str | os.PathLike[str], device: Any = "cpu", *, mmap: bo
 
 def load(data: bytes) -> dict[str, Tensor]:
     """All tensors of a file that is in memory. Raises SafetensorError."""
-    n = _header_length(data[:8], len(data), "<bytes>")
-    entries, _ = _parse(data[8 : 8 + n], len(data) - 8 - n, "<bytes>")
-    body = np.frombuffer(data, np.uint8)[8 + n :]
-    tensors = {}
-    for name, entry in entries.items():
-        array = _view(body, entry, True)
-        wide = _WIDEN.get(entry["dtype"])
-        tensors[name] = wrap(array if wide is None else array.astype(wide))
-    return tensors
+    file = safe_open.of_bytes(data)
+    return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
 
 
 def _view(body: Any, entry: dict[str, Any], copy: bool) -> Any:

@@ -122,7 +122,7 @@ def main():
     assert model.lm_head.weight is model.transformer.wte.weight
     compiled = torch.compile(model)
     optimizer = model.configure_optimizers(1e-1, 1e-3)
-    scaler = torch.cuda.amp.GradScaler(enabled=False)
+    scaler = torch.amp.GradScaler(device, enabled=False)
     results = []
     for it in range(12):
         lr = 3e-3 * (it + 1) / 4 if it < 4 else 3e-4 + 0.5 * (1 + math.cos(math.pi * (it - 4) / 8)) * 27e-4

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import json
 import os
 import pickle
@@ -239,3 +240,23 @@ def test_a_crash_while_writing_leaves_the_old_file(tmp_path: Path, monkeypatch: 
                 tl.save({"a": 2}, tmp_path / "c")
         assert tl.load(tmp_path / "c") == {"a": 1}
         assert os.listdir(tmp_path) == ["c"]
+
+
+def test_open_files_and_buffers(tmp_path: Path) -> None:
+    value = {"w": tl.arange(3.0), "b": tl.ones(2, dtype=tl.float64), "step": 4, "empty": tl.zeros(0)}
+    buffer = io.BytesIO()
+    tl.save(value, buffer)
+    tl.save(value, tmp_path / "by_path")
+    assert buffer.getvalue() == (tmp_path / "by_path").read_bytes()
+    buffer.seek(0)
+    with open(tmp_path / "by_path", "rb") as file:
+        for read in (tl.load(buffer), tl.load(file)):
+            assert read["step"] == 4
+            assert read["w"].tolist() == [0, 1, 2]
+            assert read["b"].dtype == tl.float64
+    with pytest.raises(checkpoints.CheckpointError, match="pickled"):
+        tl.load(io.BytesIO(b"PK\x03\x04 and so on"))
+    with pytest.raises(SafetensorError):
+        tl.load(io.BytesIO(buffer.getvalue()[:-1]))
+    with pytest.raises(checkpoints.CheckpointError, match="path or an open binary file, got int"):
+        tl.save(value, 3)  # type: ignore[arg-type]
