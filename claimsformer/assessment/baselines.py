@@ -10,7 +10,7 @@ import polars as pl
 
 from claimsformer.assessment.fields import CLAIM_SPEC
 from claimsformer.errors import MissingExtraError
-from claimsformer.tokenizer.fields import ClaimBatch, FieldTokenizer
+from claimsformer.tokenizer.fields import ClaimBatch, ClaimSpec, FieldSpec, FieldTokenizer
 
 __all__ = ["ecod", "isolation_forest", "lightgbm_scores", "naive_bayes", "raw_table"]
 
@@ -29,22 +29,41 @@ def _extra(name: str) -> Any:
         ) from None
 
 
-def raw_table(train: pl.DataFrame, test: pl.DataFrame) -> tuple[Floats, Floats]:
-    """Prepared claims as numbers: numbers as they are, categories as the rank of their frequency in `train`, -1 for
-    values it lacks, NaN for missing ones."""
-    columns_train, columns_test = [], []
-    for field in CLAIM_SPEC.fields:
+def raw_table(train: pl.DataFrame, test: pl.DataFrame, spec: ClaimSpec = CLAIM_SPEC) -> tuple[Floats, Floats]:
+    """Prepared claims as numbers: numbers as they are; codes and categories by their place in the sorted values of
+    their kind, so that neighbours in a hierarchy are neighbours here, -1 for values that `train` lacks; NaN for missing
+    ones; and whether member and provider are of one state, which no tree finds out from two columns."""
+    kinds: dict[str, set[str]] = {}
+    for field in spec.fields:
+        if not _is_number(field, train):
+            values = kinds.setdefault(_kind(field), set())
+            for name in field.columns:
+                values |= set(train[name].cast(pl.String).drop_nulls().unique())
+    codes = {kind: {value: k for k, value in enumerate(sorted(values))} for kind, values in kinds.items()}
+    return _numbers(train, spec, codes), _numbers(test, spec, codes)
+
+
+def _is_number(field: FieldSpec, frame: pl.DataFrame) -> bool:
+    return field.numeric and frame.schema[field.columns[0]].is_numeric()
+
+
+def _kind(field: FieldSpec) -> str:
+    return "state" if field.name.endswith("state") else field.hierarchy or field.name
+
+
+def _numbers(frame: pl.DataFrame, spec: ClaimSpec, codes: dict[str, dict[str, int]]) -> Floats:
+    columns = []
+    for field in spec.fields:
         for name in field.columns:
-            if field.numeric:
-                columns_train.append(train[name].cast(pl.Float64).to_numpy())
-                columns_test.append(test[name].cast(pl.Float64).to_numpy())
+            if _is_number(field, frame):
+                columns.append(frame[name].cast(pl.Float64).to_numpy())
                 continue
-            order = train[name].drop_nulls().value_counts(sort=True)[name].to_list()
-            codes = {value: k for k, value in enumerate(order)}
-            for frame, columns in ((train, columns_train), (test, columns_test)):
-                coded = [np.nan if v is None else codes.get(v, -1) for v in frame[name].to_list()]
-                columns.append(np.array(coded, dtype=np.float64))
-    return np.column_stack(columns_train), np.column_stack(columns_test)
+            known = codes.get(_kind(field), {})
+            text = frame[name].cast(pl.String).to_list()
+            columns.append(np.array([np.nan if v is None else known.get(v, -1) for v in text], dtype=np.float64))
+    home = next(name for name in ("member_state", "state") if name in frame.columns)
+    same = frame.select((pl.col(home) == pl.col("provider_state")).fill_null(True)).to_series()
+    return np.column_stack([*columns, same.cast(pl.Float64).to_numpy()])
 
 
 def ecod(train: Floats, test: Floats) -> Floats:

@@ -94,6 +94,10 @@ def _figures(metrics: Mapping[str, str] | None) -> str:
     return _section("Figures", "with 95 % bootstrap intervals", f"<table>{lines}</table>")
 
 
+def _dollars(amount: float) -> str:
+    return f"{'-' if amount < 0 else ''}${abs(amount):,.2f}"
+
+
 def _table(rows: Rows) -> str:
     if not rows:
         return "<p>None.</p>"
@@ -102,7 +106,8 @@ def _table(rows: Rows) -> str:
         reason = f"<code>{escape(a.reasons[0].code)}</code> {escape(a.reasons[0].evidence)}" if a.reasons else ""
         lines.append(
             f"<tr><td class='n'><a href='#c{row}'>{row}</a></td><td>{a.action}</td><td class='n'>{a.probability:.3f}</td>"
-            f"<td class='n'>${a.amount_at_risk:,.2f}</td><td class='n'>${a.expected_value:,.2f}</td><td>{reason}</td></tr>"
+            f"<td class='n'>{_dollars(a.amount_at_risk)}</td><td class='n'>{_dollars(a.expected_value)}</td>"
+            f"<td>{reason}</td></tr>"
         )
     head = "".join(f"<th scope='col'>{name}</th>" for name in
                    ("row", "action", "probability", "at risk", "expected gain", "first reason"))  # fmt: skip
@@ -139,7 +144,7 @@ def _cell(value: float | None) -> str:
     if value is None:
         return "<td></td>"
     level = min(9, int(2 * value))
-    return f"<td class='h{level}'>{value:.1f}</td>"
+    return f"<td class='h{level}'>{abs(value):.1f}</td>"
 
 
 def _claim(row: int, a: Assessment) -> str:

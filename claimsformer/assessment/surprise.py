@@ -39,12 +39,18 @@ class Surprises:
         return len(self.values)
 
 
-def _passes(tokenizer: FieldTokenizer, passes: Mapping[str, bool]) -> list[tuple[str, int | None]]:
+def _passes(tokenizer: FieldTokenizer, passes: Mapping[str, int]) -> list[tuple[str, list[int] | None]]:
+    """(field, ranks to hide together) for each pass; None for all of the field's tokens."""
     widths = {field.name: len(field.columns) for field in tokenizer.spec.fields}
-    found: list[tuple[str, int | None]] = []
-    for name, one_by_one in passes.items():
-        ranked = one_by_one and widths[name] > 1
-        found += [(name, rank) for rank in range(1, widths[name] + 1)] if ranked else [(name, None)]
+    found: list[tuple[str, list[int] | None]] = []
+    for name, groups in passes.items():
+        ranks = range(1, widths[name] + 1)
+        if groups == 0 or len(ranks) == 1:
+            found.append((name, None))
+        elif groups is True or groups >= len(ranks):
+            found += [(name, [rank]) for rank in ranks]
+        else:
+            found += [(name, list(ranks[k::groups])) for k in range(groups)]
     return found
 
 
@@ -52,12 +58,15 @@ def surprises(
     model: MaskedClaimModel,
     tokenizer: FieldTokenizer,
     claims: ClaimBatch,
-    passes: Mapping[str, bool],
+    passes: Mapping[str, int],
     *,
     batch_size: int = 256,
     on_batch: Callable[[int], None] | None = None,
 ) -> Surprises:
-    """Score each field of each claim; claims of similar length go together, the result is in the order given."""
+    """Score each field of each claim; claims of similar length go together, the result is in the order given.
+
+    `passes` says of each field how its ranks are hidden: 0 all at once, True one by one, n in n groups that lie apart.
+    """
     fields = tuple(passes)
     values = np.full((len(claims), len(fields)), np.nan)
     ranks = np.zeros((len(claims), len(fields)), dtype=np.int64)
@@ -73,11 +82,13 @@ def surprises(
 
 
 def _predictions(
-    model: MaskedClaimModel, tokenizer: FieldTokenizer, batch: ClaimBatch, passes: Mapping[str, bool]
+    model: MaskedClaimModel, tokenizer: FieldTokenizer, batch: ClaimBatch, passes: Mapping[str, int]
 ) -> list[Prediction]:
     found = []
-    for name, rank in _passes(tokenizer, passes):
-        chosen = choose_field(tokenizer, batch, name, rank)
+    for name, ranks in _passes(tokenizer, passes):
+        chosen = choose_field(tokenizer, batch, name)
+        if ranks is not None:
+            chosen &= np.isin(batch.position_ids, ranks)
         rows = np.flatnonzero(chosen.any(axis=1))
         if not len(rows):
             continue
