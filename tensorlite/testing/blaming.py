@@ -78,11 +78,14 @@ def alone(call: Call) -> tuple[Callable[..., Any], list[Any]]:
     return f, leaves
 
 
-def rule_source(op: Op) -> str:
-    """Where the gradient rule of an op was written: `gradient rule at elementwise.py:120`."""
-    rule = op.joint_rule or next(iter(op.rules.values()), None)
+def rule_source(op: Op, parameter: str | None = None) -> str:
+    """Where the gradient rule of an op (of one of its inputs) was written: `gradient rule of x at elementwise.py:120`."""
+    rule = op.joint_rule or op.rules.get(parameter or "") or next(iter(op.rules.values()), None)
     code = getattr(rule, "__code__", None)
-    return f"gradient rule at {os.path.basename(code.co_filename)}:{code.co_firstlineno}" if code is not None else ""
+    of = f" of {parameter}" if parameter and op.joint_rule is None else ""
+    return (
+        f"gradient rule{of} at {os.path.basename(code.co_filename)}:{code.co_firstlineno}" if code is not None else ""
+    )
 
 
 def blame(f: Callable[..., Any], inputs: Sequence[Any], seed: int = 0) -> Blame:
@@ -105,5 +108,14 @@ def blame_calls(calls: Sequence[Call], seed: int = 0) -> Blame:
         report = gradcheck(function, leaves, seed=seed, report="return", blame=False)
         if not report.ok:
             detail = report.message or report.hint
-            return Blame(call.op.name, number, rule_source(call.op), detail)
+            owners = [
+                p
+                for p, n, a in zip(call.op.params, call.needs, call.args, strict=True)
+                if n
+                for _ in (a if isinstance(a, list) else [a])
+            ]
+            parameter = (
+                owners[report.worst.input] if report.worst is not None else owners[0] if len(owners) == 1 else None
+            )
+            return Blame(call.op.name, number, rule_source(call.op, parameter), detail)
     return Blame("(engine)")

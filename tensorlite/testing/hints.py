@@ -32,7 +32,7 @@ def describe(analytic: Any, numeric: Any, others: Sequence[Any] = ()) -> str:
         return "right to 6 or 7 digits: something in the rule is computed in float32"
     ratio = _constant_ratio(analytic, numeric)
     return (
-        (_ratio_hint(ratio, analytic.shape) if ratio is not None else "")
+        (_ratio_hint(ratio, [analytic.shape, *(o.shape for o in others)]) if ratio is not None else "")
         or _place_hint(analytic, numeric)
         or _other_input_hint(analytic, numeric, others)
         or _missing_term_hint(analytic, numeric)
@@ -47,24 +47,24 @@ def _constant_ratio(analytic: Any, numeric: Any) -> float | None:
     return ratio if _close(analytic, ratio * numeric, 1e-5) else None
 
 
-def _ratio_hint(ratio: float, shape: tuple[int, ...]) -> str:
+def _ratio_hint(ratio: float, shapes: Sequence[tuple[int, ...]]) -> str:
     def is_(x: float) -> bool:
         return abs(ratio - x) < 1e-4 * abs(x)
 
     if is_(-1):
         return "the sign is wrong (ratio -1)"
     sizes = {
-        n for k in range(1, len(shape) + 1) for n in (math.prod(c) for c in itertools.combinations(shape, k)) if n > 1
-    }
+        math.prod(c) for shape in shapes for k in range(1, len(shape) + 1) for c in itertools.combinations(shape, k)
+    } - {0, 1, 2}
     for n in sorted(sizes):
         if is_(n):
-            return f"{n} times too large, and {n} is a size of the input: a division by n is missing, or something is summed that was not broadcast"
+            return f"{n} times too large, and {n} is a size of the inputs: a division by n is missing, or something is summed that was not broadcast"
         if is_(1 / n):
-            return f"{n} times too small, and {n} is a size of the input: divided by n once too often, or a broadcast input was averaged, not summed"
+            return f"{n} times too small, and {n} is a size of the inputs: divided by n once too often, or a broadcast input was averaged, not summed"
     if is_(2):
-        return "twice too large: one contribution is counted two times"
+        return "twice too large: one contribution is counted two times, or a mean over 2 is not divided"
     if is_(0.5):
-        return "half of what it should be: an input that is used twice is counted once, or a factor 2 is missing"
+        return "half of what it should be: an input that is used twice is counted once, a factor 2 is missing, or what was broadcast 2 times is averaged"
     return f"everywhere {ratio:.6g} times the derivative: a constant factor"
 
 
