@@ -44,7 +44,7 @@ class Table(dict[str, "Op"]):
 
 OPS = Table()
 
-_ALIASES = {"input": "x", "self": "x", "other": "y", "axis": "dim", "axes": "dim", "keepdims": "keepdim"}
+ALIASES = {"input": "x", "self": "x", "other": "y", "axis": "dim", "axes": "dim", "keepdims": "keepdim"}
 _NO_DEFAULT = object()
 
 
@@ -235,7 +235,7 @@ class Op:
         values = [*args, *([_NO_DEFAULT] * (len(params) - len(args)))]
         for key, value in kwargs.items():
             if key not in params:
-                key = _ALIASES.get(key, key)
+                key = ALIASES.get(key, key)
             if key not in params:
                 raise TypeError(
                     f"{self.name}() got an unexpected keyword argument '{key}'; it takes {', '.join(params)}"

@@ -173,6 +173,16 @@ def clip(a: Any, a_min: Any = None, a_max: Any = None, *, min: Any = None, max: 
 # -- shapes -------------------------------------------------------------------------------------------------------------
 
 
+@stands_for(np.trace)
+def trace(a: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Any:
+    return a.diagonal(offset, axis1, axis2).sum(-1)
+
+
+@stands_for(np.full_like)
+def full_like(a: Any, fill_value: Any, dtype: Any = None) -> Any:
+    return as_tensor(np.zeros_like(a._data, dtype=dtype)) + fill_value
+
+
 @stands_for(np.ravel)
 def ravel(a: Any) -> Any:
     return a.reshape(-1)

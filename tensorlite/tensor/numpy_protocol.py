@@ -15,7 +15,7 @@ from ..autograd.graph import wrap
 from ..autograd.mode import mode
 from ..autograd.record import apply
 from ..ops import load_all, shape
-from ..ops.table import OPS, Op
+from ..ops.table import ALIASES, OPS, Op
 from .tensor import Tensor
 
 
@@ -33,6 +33,21 @@ def _cast_where(condition: Any, x: Any = None, y: Any = None) -> Any:
     return apply(OPS["where"], (condition, x, y))
 
 
+def _concatenate(arrays: Any, axis: Any = 0, **options: Any) -> Any:
+    if options:
+        return _on_arrays(np.concatenate, (arrays, axis), options)
+    if axis is None:
+        arrays, axis = [a.reshape(-1) for a in arrays], 0
+    return apply(OPS["cat"], (arrays, axis))
+
+
+def _expand_dims(a: Any, axis: Any) -> Any:
+    axes = (axis,) if hasattr(axis, "__index__") else tuple(axis)
+    for d in sorted(d % (a.ndim + len(axes)) for d in axes):
+        a = apply(shape.unsqueeze, (a, d))
+    return a
+
+
 def _shape(a: Any) -> tuple[int, ...]:
     return tuple(a._data.shape)
 
@@ -44,11 +59,33 @@ _ADAPTED: dict[Any, Callable[..., Any]] = {
     np.shape: _shape,
     np.ndim: lambda a: a._data.ndim,
     np.size: lambda a, axis=None: a._data.size if axis is None else a._data.shape[axis],
-    np.zeros_like: lambda a, dtype=None, **_: wrap(np.zeros_like(a._data, dtype=dtype)),
-    np.ones_like: lambda a, dtype=None, **_: wrap(np.ones_like(a._data, dtype=dtype)),
+    np.concatenate: _concatenate,
+    np.expand_dims: _expand_dims,
+    np.zeros_like: lambda a, *args, **kwargs: wrap(np.zeros_like(a._data, *args, **kwargs)),
+    np.ones_like: lambda a, *args, **kwargs: wrap(np.ones_like(a._data, *args, **kwargs)),
+    np.empty_like: lambda a, *args, **kwargs: wrap(np.empty_like(a._data, *args, **kwargs)),
     np.copy: lambda a, **_: apply(OPS["clone"], (a,)),
 }
 _BY_FUNCTION: dict[Any, Op] = {}
+#: questions, whose answers have no gradient by nature: they may be asked of any tensor
+_QUESTIONS = frozenset(
+    {
+        np.result_type,
+        np.can_cast,
+        np.shares_memory,
+        np.may_share_memory,
+        np.iscomplexobj,
+        np.isrealobj,
+        np.array_equal,
+        np.allclose,
+        np.nonzero,
+        np.flatnonzero,
+        np.argwhere,
+        np.searchsorted,
+        np.array_repr,
+        np.array_str,
+    }
+)
 #: functions whose parameters differ from those of their op, or whose axis may be left out
 _BY_SIGNATURE = frozenset({np.cumsum, np.cumprod, np.clip})
 
@@ -85,11 +122,16 @@ def array_ufunc(self: Tensor, ufunc: Any, method: str, *inputs: Any, **kwargs: A
 
 def array_function(self: Tensor, function: Any, types: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """NumPy's hook for everything that is no ufunc."""
+    target = kwargs.get("out")
+    if isinstance(target, Tensor):  # written by copy_, which counts the change and records it
+        return target.copy_(
+            array_function(self, function, types, args, {k: v for k, v in kwargs.items() if k != "out"})
+        )
     adapted = _ADAPTED.get(function)
     if adapted is not None:
         return adapted(*args, **kwargs)
     op = op_for(function)
-    if op is not None and function not in _BY_SIGNATURE:
+    if op is not None and function not in _BY_SIGNATURE and all(k in op.params or k in ALIASES for k in kwargs):
         return apply(op, args, kwargs)
     return _on_arrays(function, args, kwargs)
 
@@ -105,14 +147,19 @@ def array(self: Tensor, dtype: Any = None, copy: bool | None = None) -> Any:
 
 
 def _on_arrays(function: Any, args: Any, kwargs: dict[str, Any]) -> Any:
-    if mode.grad and any(t._rg for t in (*_tensors(args), *_tensors(list(kwargs.values())))):
+    if (
+        mode.grad
+        and function not in _QUESTIONS
+        and any(t._rg for t in (*_tensors(args), *_tensors(list(kwargs.values()))))
+    ):
         from .numpy_functions import FUNCTIONS
 
         if function in FUNCTIONS:
             return FUNCTIONS[function](*args, **kwargs)
-        name = getattr(function, "__name__", str(function))
+        name = getattr(getattr(function, "__self__", function), "__name__", str(function))
+        options = f" with {', '.join(kwargs)}" if kwargs else ""
         raise TypeError(
-            f"np.{name} has no gradient in tensorlite, but a tensor that requires grad was passed to it; detach() it first, or use the tensorlite function"
+            f"np.{name}{options} has no gradient in tensorlite, but a tensor that requires grad was passed to it; detach() it first, or use the tensorlite function"
         )
     result = function(*_plain(args), **{k: _plain(v) for k, v in kwargs.items()})
     return _wrapped(result)

@@ -179,6 +179,7 @@ def test_a_hook_on_a_tensor_without_gradient_and_a_replaced_gradient_of_a_leaf()
 def test_anomaly_mode_finds_the_nan_that_a_square_root_makes() -> None:
     x = tl.zeros(2, requires_grad=True)
     with (
+        pytest.warns(UserWarning, match="Anomaly Detection has been enabled"),
         tl.autograd.detect_anomaly(),
         pytest.raises(RuntimeError, match=r"Function 'SqrtBackward0' returned nan values in its 0th output"),
     ):

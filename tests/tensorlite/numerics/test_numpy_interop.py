@@ -82,6 +82,9 @@ CALLS: dict[str, Any] = {
     "repeat": lambda x: np.repeat(x, 2),
     "repeat along": lambda x: np.repeat(x, 2, axis=0),
     "concatenate": lambda x: np.concatenate([x, x], axis=1),
+    "concatenate flattened": lambda x: np.concatenate([x, x], axis=None),
+    "expand_dims at two places": lambda x: np.expand_dims(x, (0, -1)),
+    "trace off the diagonal": lambda x: np.trace(x, offset=1),
     "stack": lambda x: np.stack([x, x], axis=1),
     "vstack": lambda x: np.vstack([x, A]),
     "hstack": lambda x: np.hstack([x, x]),
@@ -119,6 +122,35 @@ def test_where_with_a_condition_alone_and_the_functions_that_give_lists() -> Non
     assert rows.tolist() == [1, 1, 2]
     assert columns.tolist() == [0, 1, 2]
     assert all(isinstance(p, tl.Tensor) for p in np.split(tl.tensor(A), 3))
+
+
+def test_what_the_op_does_not_take_numpy_computes_on_the_memory() -> None:
+    x = tl.tensor(A)
+    np.testing.assert_allclose(np.sum(x, where=A > 0).numpy(), A[A > 0].sum())
+    np.testing.assert_allclose(np.max(x, initial=10.0).numpy(), 10.0)
+    assert np.reshape(x, (9,), order="F").tolist() == A.ravel("F").tolist()
+    assert np.zeros_like(x, shape=(2,)).shape == (2,)
+    with pytest.raises(TypeError, match=r"np\.sum with where has no gradient"):
+        np.sum(x.requires_grad_(), where=A > 0)
+
+
+def test_a_tensor_as_target_is_written_counted_and_recorded() -> None:
+    x, target = tl.tensor(A, requires_grad=True), tl.zeros(3, dtype=tl.float64)
+    assert np.sum(x, axis=0, out=target) is target
+    assert target._version > 0
+    target.sum().backward()
+    assert x.grad is not None
+    assert x.grad.tolist() == np.ones((3, 3)).tolist()
+
+
+def test_questions_may_be_asked_of_tensors_that_require_grad() -> None:
+    x = tl.tensor(A, requires_grad=True)
+    assert np.allclose(x, x)
+    assert np.array_equal(x, x)
+    assert np.result_type(x, np.float32) == np.float64
+    assert [i.tolist() for i in np.nonzero(x > 5)] == [[1], [1]]
+    assert np.full_like(x, 2.0).tolist() == np.full_like(A, 2.0).tolist()
+    assert not np.zeros_like(x).requires_grad
 
 
 def test_ufunc_keywords() -> None:
