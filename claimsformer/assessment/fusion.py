@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 
 from claimsformer.assessment.calibration import Calibrator, logistic_regression, sigmoid
 from claimsformer.assessment.edits import EDITS
+from claimsformer.assessment.neural_head import NeuralHead
 
 __all__ = ["Evidence", "Fusion", "class_weights"]
 
@@ -65,11 +66,13 @@ def class_weights(labels: Bools) -> Floats:
 
 @dataclass(frozen=True)
 class Fusion:
-    """Turns evidence into probabilities; `calibrator` and `weights` are None where no labels were given."""
+    """Turns evidence into probabilities; `calibrator` is None where no labels were given, and `weights` or `network` is
+    what was learned where they were."""
 
     prior: float
     weights: Floats | None = None
     calibrator: Calibrator | None = None
+    network: NeuralHead | None = None
 
     @property
     def calibrated(self) -> bool:
@@ -78,10 +81,21 @@ class Fusion:
 
     @classmethod
     def fit(
-        cls, head: Evidence, head_labels: Bools, calibration: Evidence, labels: Bools, *, ridge: float = 1.0
+        cls,
+        head: Evidence,
+        head_labels: Bools,
+        calibration: Evidence,
+        labels: Bools,
+        *,
+        ridge: float = 1.0,
+        kind: Literal["logistic", "neural"] = "logistic",
     ) -> Fusion:
         """Learn the head on one part of the labelled claims and the calibration on another."""
         features = head.features()
+        if kind == "neural":
+            network = NeuralHead.fit(features, head_labels, class_weights(head_labels))
+            calibrator = Calibrator.fit(network(calibration.features()), labels)
+            return cls(float(labels.mean()), None, calibrator, network)
         stated = np.array([EDITS[name].weight for name in head.edits])
         centre = np.zeros(features.shape[1])
         centre[: len(stated)] = stated
@@ -98,12 +112,14 @@ class Fusion:
 
     def probability(self, evidence: Evidence) -> Floats:
         """Probability (N,) that a claim is not what it should be."""
-        if self.weights is None or self.calibrator is None:
+        if self.calibrator is None:
             return sigmoid(self._stated(evidence))
-        return self.calibrator(_linear(evidence.features(), self.weights))
+        return self.calibrator(self.rank(evidence))
 
     def rank(self, evidence: Evidence) -> Floats:
         """A score (N,) with the order of the probabilities and fewer ties."""
+        if self.network is not None:
+            return self.network(evidence.features())
         if self.weights is None:
             return self._stated(evidence)
         return _linear(evidence.features(), self.weights)
@@ -126,7 +142,7 @@ class Fusion:
             "prior": self.prior,
             "weights": None if self.weights is None else self.weights.tolist(),
             "calibrator": None if self.calibrator is None else self.calibrator.to_dict(),
-        }
+        } | ({} if self.network is None else {"network": self.network.to_dict()})
 
     @classmethod
     def from_dict(cls, state: Mapping[str, Any]) -> Fusion:
@@ -136,6 +152,7 @@ class Fusion:
             state["prior"],
             None if weights is None else np.array(weights, np.float64),
             None if calibrator is None else Calibrator.from_dict(calibrator),
+            NeuralHead.from_dict(state["network"]) if "network" in state else None,
         )
 
 

@@ -58,6 +58,7 @@ class ClaimsProcessor:
         costs: Costs | None = None,
         prior: float = 0.05,
         n_examples: int = 500,
+        head: Literal["logistic", "neural"] = "logistic",
     ) -> None:
         if not 0 < prior < 1:
             raise ConfigError(f"prior must be between 0 and 1, got {prior}")
@@ -67,6 +68,7 @@ class ClaimsProcessor:
         self.costs = costs or Costs.load()
         self.prior = prior
         self.n_examples = n_examples
+        self.head = head
         self.losses_: list[float] = []
         self.n_history_ = 0
         self._model: MaskedClaimModel | None = None
@@ -138,7 +140,9 @@ class ClaimsProcessor:
         if suspicious is not None:
             evidence = self._evidence(held_out, found, findings)
             head, rest = np.flatnonzero(~in_calibration), np.flatnonzero(in_calibration)
-            self._fusion = Fusion.fit(evidence.take(head), suspicious[head], evidence.take(rest), suspicious[rest])
+            self._fusion = Fusion.fit(
+                evidence.take(head), suspicious[head], evidence.take(rest), suspicious[rest], kind=self.head
+            )
         assert self._model is not None
         vectors = np.concatenate([self._model.summary_vectors(batch[s].compact()) for s in _slices(n)])
         self._examples = Examples.choose(held_out, vectors, suspicious, self.n_examples, self.training.seed)

@@ -166,7 +166,8 @@ def run(
     evidence = {k: stays.evidence(frame) for k, (frame, _) in injected.items()}
     labels = {k: frame["claim"].is_in(truth["claim_id"].implode()).to_numpy() for k, (frame, truth) in injected.items()}
     fusion = Fusion.fit(evidence[12], labels[12], evidence[13], labels[13])
-    scores = _scores(stays, fusion, clean, injected, evidence, labels, seed, tell)
+    neural = Fusion.fit(evidence[12], labels[12], evidence[13], labels[13], kind="neural")
+    scores = _scores(stays, fusion, neural, clean, injected, evidence, labels, seed, tell)
     probability = fusion.probability(evidence[14])
     return {
         "fitted_on": clean.height,
@@ -190,6 +191,7 @@ def run(
 def _scores(
     stays: Stays,
     fusion: Fusion,
+    neural: Fusion,
     clean: pl.DataFrame,
     injected: dict[int, tuple[pl.DataFrame, pl.DataFrame]],
     evidence: dict[int, Evidence],
@@ -210,6 +212,7 @@ def _scores(
     return {
         "claimsformer without labels": Fusion(0.05).rank(test),
         "claimsformer with labels": fusion.rank(test),
+        "claimsformer with labels, neural head": neural.rank(test),
         "edits alone": test.flags @ weights,
         "surprise alone": test.score,
         "isolation forest": baselines.isolation_forest(raw_clean, raw_test, seed),

@@ -10,6 +10,9 @@ from hypothesis.extra import numpy as hnp
 
 from claimsformer.assessment.calibration import Calibrator, isotonic_regression, logistic_regression
 from claimsformer.assessment.costs import Costs
+from claimsformer.assessment.fusion import class_weights
+from claimsformer.assessment.metrics import auroc
+from claimsformer.assessment.neural_head import NeuralHead
 from claimsformer.assessment.surprise import Calibration, Surprises, benjamini_hochberg, conformal_p
 from claimsformer.errors import ConfigError
 
@@ -99,3 +102,22 @@ def test_review_pays_when_the_expected_recovery_exceeds_its_cost() -> None:
     np.testing.assert_allclose(value, [50 - 20, 25 - 20 - 5, -30])
     with pytest.raises(ConfigError, match="unknown costs"):
         Costs.from_dict({"reveiw_cost": 1})
+
+
+def test_the_neural_head_learns_what_does_not_add_up() -> None:
+    rng = np.random.default_rng(4)
+    x = rng.normal(size=(1500, 3))
+    labels = (x[:, 0] * x[:, 1] > 0.5) & (rng.random(1500) < 0.95)
+    head = NeuralHead.fit(x[:1000], labels[:1000], class_weights(labels[:1000]), members=2, epochs=30)
+    linear = logistic_regression(x[:1000], labels[:1000].astype(float))
+    assert auroc(labels[1000:], head(x[1000:])) > 0.9
+    assert auroc(labels[1000:], x[1000:] @ linear[:-1]) < 0.7
+    again = NeuralHead.from_dict(head.to_dict())
+    np.testing.assert_allclose(again(x), head(x), atol=1e-5)
+
+
+def test_class_weights_give_both_kinds_the_same_total() -> None:
+    labels = np.array([True, False, False, False])
+    weights = class_weights(labels)
+    assert weights[labels].sum() == pytest.approx(weights[~labels].sum())
+    assert weights.mean() == pytest.approx(1)
