@@ -36,6 +36,7 @@ _LAZY = {
     "gradcheck": "checking",
     "gradgradcheck": "checking",
     "GradcheckError": "checking",
+    "memory_report": "memory",
     "functional": "",
     "graph": "",
     "function": "",

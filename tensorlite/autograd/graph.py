@@ -249,3 +249,10 @@ def type_name(data: Array) -> str:
     names = {"float32": "Float", "float64": "Double", "float16": "Half", "int64": "Long", "int32": "Int", "int16": "Short",
              "int8": "Char", "uint8": "Byte", "bool": "Bool", "complex64": "ComplexFloat", "complex128": "ComplexDouble"}  # fmt: skip
     return f"torch.{names[from_numpy_dtype(data.dtype).name]}Tensor"
+
+
+def memory_report(*tensors: Variable) -> Any:
+    """Which ops below `tensors` keep how many bytes for the backward: see `tensorlite.autograd.memory`."""
+    from .memory import memory_report as report
+
+    return report(*tensors)

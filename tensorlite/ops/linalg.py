@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from ..kernels import matmul as kernel
+from ..kernels.threads import get_num_threads
 from .analytic import conj
 from .table import op
 
@@ -40,7 +42,14 @@ def matmul(x: Any, y: Any) -> Any:
         raise RuntimeError(
             f"Expected size for first two dimensions of batch2 tensor to be: [{x.shape[0]}, {x.shape[-1]}] but got: [{y.shape[0]}, {k}]."
         )
-    return np.matmul(x, y)
+    return product(x, y)
+
+
+def product(x: Any, y: Any) -> Any:
+    """x @ y, shared out over threads where that is worth while."""
+    if type(x) is np.ndarray and type(y) is np.ndarray and x.dtype.kind == "f" and get_num_threads() > 1:
+        return kernel.matmul(x, y)
+    return x @ y
 
 
 def _by(x: Any) -> str:
@@ -57,7 +66,7 @@ def _grad_x(g: Any, y: Any, x_shape: Any) -> Any:
         return g.reshape((*g.shape, 1)) * y
     if len(x_shape) == 1:  # (..., k, n) with g (..., n): a matrix-vector product, summed over the batch by the engine
         return (y * g.reshape((*g.shape[:-1], 1, g.shape[-1]))).sum(-1)
-    return g @ _swap(y)
+    return product(g, _swap(y))
 
 
 def _leading(x: Any) -> int:
@@ -78,8 +87,8 @@ def _grad_y(g: Any, x: Any, y_shape: Any) -> Any:
     if len(y_shape) == 1:
         return _rows(x).swapaxes(0, 1) @ g.reshape((_leading(x),))
     if len(y_shape) == 2 and x.ndim > 2:  # one large product instead of a batch of them and a sum
-        return _rows(x).swapaxes(0, 1) @ _rows(g)
-    return _swap(x) @ g
+        return product(_rows(x).swapaxes(0, 1), _rows(g))
+    return product(_swap(x), g)
 
 
 matmul.grad(x=_grad_x, y=_grad_y)

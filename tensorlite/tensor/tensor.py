@@ -530,7 +530,7 @@ for _op, _compute in (
     (basic.add, operator.add),
     (basic.sub, operator.sub),
     (basic.mul, operator.mul),
-    (linalg.matmul, operator.matmul),
+    (linalg.matmul, linalg.product),
 ):
     setattr(Tensor, f"__{_op.name}__", _fast_operator(_op, _compute))
 for _name, _op in {"eq": compare.eq, "ne": compare.ne, "lt": compare.lt, "le": compare.le, "gt": compare.gt, "ge": compare.ge,

@@ -1,0 +1,98 @@
+from __future__ import annotations
+
+import json
+import threading
+
+import numpy as np
+import pytest
+
+import tensorlite as tl
+from tensorlite.autograd import engine, record
+from tensorlite.profiler import profile, record_function
+
+
+def step():
+    x = tl.randn(32, 16)
+    w = tl.randn(8, 16, requires_grad=True)
+    b = tl.zeros(8, requires_grad=True)
+    loss = tl.nn.functional.linear(x, w, b).exp().sum()
+    loss.backward()
+    return w
+
+
+def test_calls_flops_and_directions_of_each_op():
+    with profile() as prof:
+        step()
+        step()
+    rows = {r.name: r for r in prof.rows()}
+    assert rows["linear"].calls == rows["exp"].calls == rows["sum"].calls == 2
+    forward = 2 * 32 * 16 * 8 + 32 * 8
+    assert rows["linear"].flops >= 2 * 2 * forward  # the input needs no gradient: one product each way, and the bias
+    kinds = {(e.name, e.kind) for e in prof.events}
+    assert {("linear", "forward"), ("linear", "backward"), ("exp", "backward")} <= kinds
+    assert rows["exp"].bytes == 2 * 4 * 32 * 8 * 4  # two arrays each way, two steps
+    assert 0 < sum(r.total for r in rows.values()) <= prof.wall * 1e3
+
+
+def test_operators_are_seen_and_results_unchanged():
+    x, y = tl.randn(4, 4, requires_grad=True), tl.randn(4, 4)
+    plain = (x * y + x).sum()
+    with profile() as prof:
+        profiled = (x * y + x).sum()
+    assert profiled.item() == plain.item()
+    assert {r.name for r in prof.rows()} == {"mul", "add", "sum"}
+
+
+def test_nothing_stays_behind():
+    before = (record.compute, engine.run, engine.accumulate, list(record.observers))
+    with pytest.raises(ValueError, match="stop"), profile():
+        raise ValueError("stop")
+    assert (record.compute, engine.run, engine.accumulate, record.observers) == before
+    with profile(), pytest.raises(RuntimeError, match="already being taken"):
+        profile().__enter__()
+    assert record.compute is before[0]
+
+
+def test_the_chrome_trace_is_one_complete_event_a_call(tmp_path):
+    with profile() as prof, record_function("training step"):
+        step()
+    path = tmp_path / "trace.json"
+    prof.export_chrome_trace(path)
+    events = json.loads(path.read_text())["traceEvents"]
+    assert len(events) == len(prof.events)
+    assert all(e["ph"] == "X" and e["dur"] >= 0 for e in events)
+    whole = next(e for e in events if e["name"] == "training step")
+    assert all(whole["ts"] <= e["ts"] and e["ts"] + e["dur"] <= whole["ts"] + whole["dur"] for e in events)
+    assert "training step" in prof.table()
+
+
+def test_copies_are_listed_and_views_are_not():
+    x = tl.randn(6, 4)
+    with profile() as prof:
+        x.transpose(0, 1).reshape(24)
+        x.reshape(24)
+        x.clone()
+    copies = {name: (calls, size) for name, _, calls, size in prof.copies()}
+    assert copies == {"reshape forward": (1, 96), "clone forward": (1, 96)}
+
+
+def test_peak_memory_is_what_lives_at_once():
+    with profile(memory=True) as prof:
+        for _ in range(3):
+            tl.zeros(1000, 1000).exp()
+    assert 8e6 <= prof.peak_memory < 13e6
+    assert "peak memory" in prof.table()
+
+
+def test_ops_of_other_threads_are_recorded():
+    with profile() as prof:
+        worker = threading.Thread(target=lambda: tl.tensor(np.ones(3)).exp())
+        worker.start()
+        worker.join()
+    assert [e.name for e in prof.events] == ["exp"]
+    assert prof.events[0].thread != threading.get_ident()
+
+
+def test_ranges_outside_a_profile_do_nothing():
+    with record_function("alone"):
+        assert tl.ones(2).sum().item() == 2
