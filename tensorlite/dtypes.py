@@ -18,7 +18,7 @@ import numpy as np
 Array: TypeAlias = "np.ndarray[Any, np.dtype[Any]]"  # quoted: numpy.typing takes longer to import than it is worth
 
 
-class dtype:  # noqa: N801 (torch spells it so)
+class dtype:
     """A data type, such as `tensorlite.float32`."""
 
     __slots__ = ("__weakref__", "dtype", "name")

@@ -116,7 +116,7 @@ def set_rng_state(new_state: Any) -> None:
     default_generator.set_state(new_state)
 
 
-class fork_rng:  # noqa: N801
+class fork_rng:
     """Within the block, the default generator may be used freely: its state is restored afterwards."""
 
     def __init__(self, devices: Any = (), enabled: bool = True) -> None:

@@ -12,10 +12,15 @@ HERE = Path(__file__).parent
 
 def transformer() -> str:
     """A four-layer encoder with its repeated block drawn once."""
-    model = Transformer(TransformerConfig(architecture="encoder", vocab_size=8192, d_model=64, n_layers=4, n_heads=4, head=False), seed=0)
+    model = Transformer(
+        TransformerConfig(architecture="encoder", vocab_size=8192, d_model=64, n_layers=4, n_heads=4, head=False),
+        seed=0,
+    )
     ids = tl.arange(32).reshape(2, 16)
     graph = tl.viz.graph(model, ids, names={"token ids": ids})
-    svg: str = graph.svg(engine="builtin", collapse=lambda module: module.name in ("MultiHeadAttention", "FeedForward", "InputEmbedding"))
+    svg: str = graph.svg(
+        engine="builtin", collapse=lambda module: module.name in ("MultiHeadAttention", "FeedForward", "InputEmbedding")
+    )
     return svg
 
 

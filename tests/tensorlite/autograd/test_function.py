@@ -155,13 +155,15 @@ def test_saved_tensors_are_guarded():
     x.add_(1)
     with pytest.raises(RuntimeError, match="modified by an inplace operation"):
         y.sum().backward()
+
+
+def test_only_tensors_are_saved():
+    class Saves(Function):
+        @staticmethod
+        def forward(ctx, x):
+            ctx.save_for_backward(1.0)
+
     with pytest.raises(TypeError, match="save_for_backward can only save variables"):
-
-        class Saves(Function):
-            @staticmethod
-            def forward(ctx, x):
-                ctx.save_for_backward(1.0)
-
         Saves.apply(leaf(1.0))
 
 
@@ -223,6 +225,105 @@ def test_checkpoint_when_only_parameters_require_grad():
     weight = leaf(2.0)
     checkpoint(lambda x: x * weight, tl.ones(1, dtype=tl.float64)).sum().backward()
     assert weight.grad.item() == 1.0
+
+
+def test_checkpoint_of_what_is_no_argument_and_of_keywords_with_a_history_of_their_own():
+    x, w = leaf(0.5, -0.25), leaf(2.0, 3.0)
+
+    def block(a, *, scale):
+        return (a * scale).tanh() * inner, None
+
+    def gradients(run):
+        nonlocal inner
+        inner = w.exp()
+        y, _ = run(block, x, scale=w.sin())
+        return [g.tolist() for g in tl.autograd.grad((y * inner).sum(), [x, w])]
+
+    inner = w
+    assert gradients(checkpoint) == gradients(lambda f, *a, **k: f(*a, **k))
+
+
+def test_checkpoint_inside_a_checkpoint_twice_differentiated():
+    class Exponential(tl.autograd.Function):
+        @staticmethod
+        def forward(ctx, x):
+            y = x.exp()
+            ctx.save_for_backward(y)
+            return y
+
+        @staticmethod
+        def backward(ctx, g):
+            return g * ctx.saved_tensors[0]
+
+    def plain(f, *a):
+        return f(*a)
+
+    def second(run):
+        x, w = leaf(0.5, -0.25), leaf(2.0, 3.0)
+
+        def inner(a):
+            return Exponential.apply((a * w).sin())
+
+        def outer(a, b):
+            return run(inner, a) * b + run(inner, run(inner, b))
+
+        y = run(outer, x, x * 2)
+        first = tl.autograd.grad(y.sum(), [x, w], create_graph=True)
+        return [g.tolist() for g in (*first, *tl.autograd.grad((first[0] ** 2).sum() + first[1].prod(), [x, w]))]
+
+    assert second(checkpoint) == second(plain)
+
+
+def test_checkpoint_keeps_nothing_but_the_arguments():
+    x = leaf(*np.ones(10))
+    y = checkpoint(lambda x: x.exp().sin().exp(), x)
+    node = y.grad_fn
+    while node is not None and not hasattr(node, "variable"):
+        assert node.saved is None
+        node = node.next_functions[0][0]
+    y.sum().backward()
+    with pytest.raises(RuntimeError, match="second time"):
+        y.sum().backward()
+
+
+def test_checkpoint_says_that_a_function_did_not_do_the_same_again():
+    x, calls = leaf(0.5), []
+
+    def changing(a):
+        calls.append(1)
+        return a.exp() if len(calls) == 1 else a.exp().sin()
+
+    y = checkpoint(changing, x)
+    with pytest.raises(RuntimeError, match="the same both times"):
+        y.sum().backward()
+
+
+def test_checkpoint_notices_that_an_argument_was_changed():
+    x = leaf(0.5) * 1
+    y = checkpoint(lambda a: a * a, x)
+    x.add_(1)
+    with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+        y.sum().backward()
+
+
+def test_a_function_that_asked_for_it_gets_none_for_an_output_without_gradient():
+    seen = []
+
+    class Two(tl.autograd.Function):
+        @staticmethod
+        def forward(ctx, x):
+            ctx.set_materialize_grads(False)
+            return x * 1, x * 2
+
+        @staticmethod
+        def backward(ctx, a, b):
+            seen.append(a)
+            return b * 2
+
+    x = leaf(0.5)
+    Two.apply(x)[1].sum().backward()
+    assert seen == [None]
+    assert x.grad.tolist() == [2.0]
 
 
 def test_checkpoint_sequential():

@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 
 import tensorlite as tl
-from tensorlite.autograd import engine, gradcheck, gradgradcheck
-from tensorlite.autograd import GradcheckError
+from tensorlite.autograd import GradcheckError, engine, gradcheck, gradgradcheck
 from tensorlite.ops.table import OPS
 
 
