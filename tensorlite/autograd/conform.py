@@ -51,7 +51,9 @@ def _wrong_shape(node: Node, got: tuple[int, ...], expected: tuple[int, ...]) ->
 
 
 def filled(node: Node, g: list[Any], create_graph: bool) -> tuple[Any, ...]:
-    """Zeros for the outputs into which nothing flowed."""
+    """Zeros for the outputs into which nothing flowed, unless the node is a Function that asked for None."""
+    if node.saved and not getattr(node.saved[0], "materialize_grads", True):
+        return tuple(g)
     filled = [np.zeros(s, d) if x is None else x for x, s, d in zip(g, node.shape, node.dtype, strict=True)]
     return tuple(wrap(x) if create_graph and not isinstance(x, Variable) else x for x in filled)
 

@@ -19,8 +19,10 @@ from ..ops.basic import cast
 from .conform import conform, conform_tensor, filled, unpack
 from .diagnosis import check_nan, explain, raise_modified
 from .graph import Node, Variable, wrap
-from .hooks import accumulate, apply_hooks, hooks_after, hooks_before
+from .hooks import accumulate as accumulate
+from .hooks import apply_hooks, hooks_after, hooks_before
 from .mode import enable_grad, mode, no_grad
+from .recompute import recomputed
 
 _FREED = (
     "Trying to backward through the graph a second time (or directly access saved tensors after they have already been freed). "
@@ -83,7 +85,7 @@ def run(node: Node, g: Any, create_graph: bool) -> list[Any]:
     """The gradients of one node's inputs, as (parent, slot, gradient) with the shape and dtype of the parent."""
     plan = node.plan
     saved = node.saved
-    if saved is None:
+    if saved is None and (saved := recomputed(node)) is None:
         raise RuntimeError(_FREED)
     if node.versions is not None:
         for _, counter, version in node.versions:

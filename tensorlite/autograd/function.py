@@ -111,10 +111,7 @@ def _run_backward(g: Any, needs: Sequence[bool], ctx: FunctionCtx) -> list[Any]:
     op = ctx._op  # type: ignore[attr-defined]
     given = g if op.n_outputs != 1 else (g,)
     recording = any(isinstance(x, Variable) for x in given)
-    cotangents = []
-    for k, x in enumerate(given):
-        missing = op.n_outputs != 1 and not ctx.materialize_grads and k not in ctx._arrived  # type: ignore[attr-defined]
-        cotangents.append(None if missing else x if isinstance(x, Variable) else wrap(x))
+    cotangents = [x if x is None or isinstance(x, Variable) else wrap(x) for x in given]
     with enable_grad() if recording else no_grad():
         results = op.cls.backward(ctx, *cotangents)
     results = results if isinstance(results, tuple) else (results,)
@@ -209,7 +206,6 @@ class Function:
         )
         if mode.anomaly:
             node.extras = {"trace": forward_trace()}
-        ctx._arrived = set(range(len(results)))  # type: ignore[attr-defined]
         ctx._inputs = tuple(None if isinstance(a, Variable) else a for a in args)  # type: ignore[attr-defined]
         reference = weakref.ref(node)
         ctx._to_save = tuple(_keep(t, results, reference) for t in ctx._to_save)

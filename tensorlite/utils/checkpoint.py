@@ -5,52 +5,49 @@ Memory for time: only the inputs are kept. Random numbers are the same the secon
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from ..autograd import backward as run_backward
-from ..autograd.function import Function
 from ..autograd.graph import Variable
-from ..autograd.mode import enable_grad
+from ..autograd.mode import mode
+from ..autograd.recompute import Recomputation
+from ..autograd.record import refresh
 from ..random import default_generator
 from ..tensor import Tensor
 
 
-class _Checkpoint(Function):
-    @staticmethod
-    def forward(ctx: Any, function: Any, preserve: bool, *args: Any) -> Any:
-        ctx.function = function
-        ctx.state = default_generator.state_bytes() if preserve else None
-        ctx.others = [None if isinstance(a, Variable) else a for a in args]
-        ctx.places = [i for i, a in enumerate(args) if isinstance(a, Variable)]
-        ctx.save_for_backward(*(args[i] for i in ctx.places))
-        return function(*args)
+class _Call:
+    """`function(*args, **kwargs)`, which draws the same random numbers every time, and notices if a tensor was changed in between."""
 
-    @staticmethod
-    def backward(ctx: Any, *grads: Any) -> Any:
-        arguments = list(ctx.others)
-        for i, saved in zip(ctx.places, ctx.saved_tensors, strict=True):
-            t = saved.detach()
-            t._rg = saved._rg
-            arguments[i] = t
-        now = default_generator.state_bytes() if ctx.state is not None else None
+    def __init__(
+        self, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], preserve: bool
+    ) -> None:
+        self.function, self.args, self.kwargs = function, args, kwargs
+        self.state = default_generator.state_bytes() if preserve else None
+        self.ran = False
+        tensors = [a for a in (*args, *kwargs.values()) if isinstance(a, Variable)]
+        for t in tensors:
+            if t._base is not None:
+                refresh(t)
+        self.versions = [(t.counter(), t.counter()[0]) for t in tensors]
+
+    def __call__(self) -> Any:
+        if not self.ran:
+            self.ran = True
+            return self.function(*self.args, **self.kwargs)
+        if any(counter[0] != version for counter, version in self.versions):
+            raise RuntimeError(
+                "one of the variables needed for gradient computation has been modified by an inplace operation: "
+                "an argument of checkpoint; clone() it first"
+            )
+        now = default_generator.state_bytes()
         try:
-            if ctx.state is not None:
-                default_generator.set_state(ctx.state)
-            with enable_grad():
-                outputs = ctx.function(*arguments)
+            if self.state is not None:
+                default_generator.set_state(self.state)
+            return self.function(*self.args, **self.kwargs)
         finally:
-            if now is not None:
+            if self.state is not None:
                 default_generator.set_state(now)
-        outputs = outputs if isinstance(outputs, tuple) else (outputs,)
-        pairs = [
-            (o, g) for o, g in zip(outputs, grads, strict=True) if isinstance(o, Variable) and o._rg and g is not None
-        ]
-        if not pairs:
-            raise RuntimeError("none of output has requires_grad=True, this checkpoint() is not necessary")
-        run_backward([o for o, _ in pairs], [g for _, g in pairs])
-        return (None, None, *(a._grad if isinstance(a, Variable) and a._rg else None for a in arguments))
 
 
 def checkpoint(
@@ -63,22 +60,15 @@ def checkpoint(
     """`function(*args)` without keeping its intermediate results; they are computed again when the backward pass needs them.
 
     Args:
-        function: any function of tensors; it is called twice. Parameters it uses receive their gradients as usual.
-        args: its arguments. If none of the tensors among them requires grad, the parameters get their gradients all the same.
+        function: any function of tensors; it is called twice, and has to do the same both times. What it uses besides its arguments, such as
+            parameters, receives its gradients as usual.
+        args: its arguments, as are `kwargs`.
         use_reentrant: accepted for torch's sake; the recomputation is the same.
         preserve_rng_state: draw the same random numbers both times.
     """
-    call = functools.partial(function, **kwargs) if kwargs else function
-    if not any(isinstance(a, Variable) and a._rg for a in args):
-        # Something must require grad for the node to be made; a leaf of no elements carries no gradient and changes nothing.
-        from ..tensor.creation import zeros
-
-        anchor = zeros(0, requires_grad=True)
-        def without_anchor(_: Any, *rest: Any) -> Any:
-            return call(*rest)
-
-        return _Checkpoint.apply(without_anchor, preserve_rng_state, anchor, *args)
-    return _Checkpoint.apply(call, preserve_rng_state, *args)
+    if not mode.grad:
+        return function(*args, **kwargs)
+    return Recomputation(_Call(function, args, kwargs, preserve_rng_state)).run()
 
 
 def checkpoint_sequential(
