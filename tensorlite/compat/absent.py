@@ -35,6 +35,7 @@ REASONS: dict[str, str] = {
     "torch.fft.": "there are no Fourier transforms; np.fft.fft(x.numpy()) computes one, without a gradient",
     "torch.nn.utils.rnn.PackedSequence": "sequences are padded, not packed: pad_sequence, and a mask in the loss",
     "torch.nn.utils.rnn.pack_sequence": "sequences are padded, not packed: pad_sequence, and a mask in the loss",
+    "torch.nn.utils.parametrize.": "weight_norm and spectral_norm work by hooks; there are no other parametrizations",
     "torch.quantization.": "models are not quantised",
     "torch.onnx.": "models are not exported to ONNX",
     "torch.hub.": "nothing is downloaded; load a checkpoint with tensorlite.load",

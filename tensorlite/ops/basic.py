@@ -12,7 +12,7 @@ from .table import op, rest_argument, unchanged
 # -- for the engine ---------------------------------------------------------------------------------------------------
 
 
-@op(namespaces=())
+@op(namespaces=(), quiet=True)
 def cast(x: Any, dtype: Any) -> Any:
     """The values of `x` as another dtype."""
     if x.dtype.kind == "c" and np.dtype(dtype).kind not in "c":

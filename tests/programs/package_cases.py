@@ -37,9 +37,9 @@ def tokens(seed: int, high: int, *shape: int) -> Any:
     return torch.from_numpy(np.random.default_rng(seed).integers(0, high, shape))
 
 
-def train(model: nn.Module, optimizer: Any, loss_of: Callable[[int], Any]) -> Iterator[float]:
+def train(model: nn.Module, optimizer: Any, loss_of: Callable[[int], Any], steps: int = STEPS) -> Iterator[float]:
     model.train()
-    for step in range(STEPS):
+    for step in range(steps):
         optimizer.zero_grad()
         loss = loss_of(step)
         loss.backward()
@@ -168,12 +168,41 @@ def x_transformers(same: Callable[[nn.Module], nn.Module]) -> Iterator[float]:
     yield from train(pair, optimizer, lambda step: pair(tokens(step, 24, 2, 12), tokens(step + 50, 24, 2, 12)))
 
 
+#: Settings of x-transformers, one training step each.
+LAYERS: tuple[dict[str, Any], ...] = (
+    {"rotary_xpos": True, "attn_kv_heads": 1},
+    {"alibi_pos_bias": True, "attn_flash": True},
+    {"rel_pos_bias": True, "attn_qk_norm": True, "sandwich_norm": True},
+    {"dynamic_pos_bias": True, "residual_attn": True, "pre_norm": False},
+    {"macaron": True, "ff_relu_squared": True, "shift_tokens": 1, "gate_residual": True},
+    {"attn_sparse_topk": 3, "attn_num_mem_kv": 2, "attn_gate_values": True, "use_scalenorm": True},
+    {"attn_selective": True, "use_layerscale": True, "use_dynamic_tanh": True},
+    {"num_residual_streams": 2, "add_value_residual": True, "attn_softclamp_logits": True},
+)
+
+
+@case
+def x_transformers_settings(same: Callable[[nn.Module], nn.Module]) -> Iterator[float]:
+    from x_transformers import AutoregressiveWrapper, Decoder, TransformerWrapper
+
+    ids = tokens(0, 24, 2, 13)
+    for options in LAYERS:
+        layers = Decoder(dim=16, depth=2, heads=2, attn_dim_head=8, **options)
+        model = same(AutoregressiveWrapper(TransformerWrapper(num_tokens=24, max_seq_len=20, attn_layers=layers)))
+        optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+        yield from train(model, optimizer, lambda _, model=model: model(ids), steps=2)
+
+
 @case
 def vit_pytorch(same: Callable[[nn.Module], nn.Module]) -> Iterator[float]:
     if importlib.util.find_spec("torchvision") is None:  # imported by the package, and not used by these models
         sys.modules["torchvision"] = types.ModuleType("torchvision")
         sys.modules["torchvision"].transforms = None  # type: ignore[attr-defined]
     from vit_pytorch import SimpleViT, ViT
+    from vit_pytorch.cct import CCT
+    from vit_pytorch.max_vit import MaxViT
+    from vit_pytorch.nest import NesT
+    from vit_pytorch.vit_3d import ViT as ViT3d
 
     sizes: dict[str, Any] = {
         "image_size": 16,
@@ -189,6 +218,30 @@ def vit_pytorch(same: Callable[[nn.Module], nn.Module]) -> Iterator[float]:
         same(model)
         optimizer = torch.optim.Adam(model.parameters(), lr=1e-3)
         yield from train(model, optimizer, lambda _, model=model: F.cross_entropy(model(x), y))
+
+    others = (
+        (
+            CCT(
+                img_size=16, embedding_dim=16, n_conv_layers=1, num_layers=1, num_heads=2, mlp_ratio=2.0, num_classes=5
+            ),
+            x,
+        ),
+        (MaxViT(num_classes=5, dim_conv_stem=8, dim=8, dim_head=4, depth=(1, 1), window_size=2, dropout=0.0), x),
+        (NesT(image_size=16, patch_size=4, dim=8, heads=1, num_hierarchies=2, block_repeats=(1, 1), num_classes=5), x),
+        (
+            ViT3d(
+                **{k: v for k, v in sizes.items() if k != "patch_size"},
+                frames=4,
+                frame_patch_size=2,
+                image_patch_size=4,
+            ),
+            numbers(2, 4, 3, 4, 16, 16),
+        ),
+    )
+    for model, images in others:
+        same(model)
+        optimizer = torch.optim.SGD(model.parameters(), lr=0.05)
+        yield from train(model, optimizer, lambda _, m=model, i=images: F.cross_entropy(m(i), y), steps=3)
 
 
 def run(folder: Path, write: bool, names: list[str]) -> dict[str, Any]:

@@ -13,19 +13,23 @@ import pytest
 from .running import on_tensorlite, python
 
 SCRIPT = Path(__file__).with_name("package_cases.py")
-#: Each package with what it needs beside torch.
+_X = ("einops", "einx", "loguru", "packaging", "torch_einops_utils", "frozendict", "sympy")
+#: Each case, named after a package, with what it needs beside torch.
 PACKAGES = {
     "lion_pytorch": (),
     "rotary_embedding_torch": ("einops",),
     "loralib": (),
     "einops": (),
-    "x_transformers": ("einops", "einx", "loguru", "packaging", "torch_einops_utils", "frozendict", "sympy"),
+    "x_transformers": _X,
+    "x_transformers_settings": _X,
     "vit_pytorch": ("einops",),
 }
 
 
 def missing(name: str) -> list[str]:
-    return [p for p in ("torch", name, *PACKAGES[name]) if importlib.util.find_spec(p) is None]
+    return [
+        p for p in ("torch", name.removesuffix("_settings"), *PACKAGES[name]) if importlib.util.find_spec(p) is None
+    ]
 
 
 @pytest.fixture(scope="module")
