@@ -9,6 +9,7 @@ report and the drawn program to the folder of `--tl-artifacts`, and prints the l
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
 import json
 from collections.abc import Callable
@@ -114,10 +115,10 @@ def describe_failure(
     stem.with_suffix(".json").write_text(json.dumps(report.as_dict(), indent=1), encoding="utf-8")
     written = [".py", ".dot", ".json"]
     try:
-        from ..viz import graph
         from .backends import TENSORLITE
 
-        graph(small.function(), *[TENSORLITE.leaf(x) for x in small.leaves], name="program").save(
+        viz = importlib.import_module("tensorlite.viz")  # by name: neither of the two packages needs the other
+        viz.graph(small.function(), *[TENSORLITE.leaf(x) for x in small.leaves], name="program").save(
             str(stem.with_suffix(".svg"))
         )
         written.append(".svg")

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 import torch
 
 import tensorlite as tl
-from tensorlite.testing import differential, gradcheck, random_programs
+from tensorlite.testing import CONVENTIONS, differential, generate, gradcheck, random_programs
+from tensorlite.testing.source import RandomSource
 
 
 def test_torch_function() -> None:
@@ -74,3 +76,16 @@ def test_differential() -> None:
     assert differential(lambda lib, a: a.reshape(7), [np.zeros(3)]).verdict == "equal"  # both raise
     assert differential(lambda a: a * 2, [np.ones(2)], "numpy64").verdict == "equal"
     assert differential(lambda a: a * 2, [np.ones(2)], "complex").verdict == "equal"
+
+
+@pytest.mark.parametrize("name", sorted(CONVENTIONS))
+def test_conventions_at_ties_are_torchs(name: str) -> None:
+    ties = 0
+    for k in range(40):
+        program = generate(RandomSource((2, k), "coarse"), ops=[name], max_ops=1)
+        ties += program.check(directions=1).verdict == "kink"
+        assert program.check(kinks="convention").ok
+        mine, theirs = program.run()[1], program.run("torch")[1]
+        for a, b in zip(mine, theirs, strict=True):
+            assert np.allclose(0 if a is None else a, 0 if b is None else b, rtol=1e-12, atol=1e-14), str(program)
+    assert ties > 0
