@@ -12,7 +12,6 @@ measured and nothing is paid. It times ops, not lines: the interpreter's time be
 from __future__ import annotations
 
 import json
-import math
 import os
 import threading
 import time
@@ -319,8 +318,8 @@ def _operand_shapes(node: Node) -> list[tuple[int, ...]]:
 
 _PRODUCTS: dict[str, Callable[[int], float]] = {
     "matmul": lambda n: n,
-    "linear": lambda n: min(n, 2),
-    "convolution": lambda n: min(n, 2),
+    "linear": lambda n: min(n, 2.0),
+    "convolution": lambda n: min(n, 2.0),
     "scaled_dot_product_attention": lambda n: (
         2.5
     ),  # five products to the forward's two, the scores being computed again
@@ -330,7 +329,8 @@ _PRODUCTS: dict[str, Callable[[int], float]] = {
 def _products(node: Node) -> float:
     """The work of a backward in units of the forward's: a product has one like itself for each operand."""
     wanted = sum(p is not None for p in node.parents)
-    return _PRODUCTS.get(node.op.name, lambda n: math.copysign(1, n) if n else 0)(wanted)
+    factor = _PRODUCTS.get(node.op.name)
+    return min(wanted, 1) if factor is None else factor(wanted)
 
 
 __all__ = ["Event", "Row", "profile", "record_function"]
