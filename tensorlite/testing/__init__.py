@@ -26,7 +26,7 @@ from .specs import OpSpec, all_specs, missing_specs, spec_of
 
 if TYPE_CHECKING:
     from . import strategies as st
-    from .machine import TensorMachine
+    from .machine import NumpyMachine, TensorMachine
 
 __all__ = [
     "gradcheck",
@@ -57,6 +57,7 @@ __all__ = [
     "RandomSource",
     "st",
     "TensorMachine",
+    "NumpyMachine",
 ]
 
 
@@ -66,8 +67,8 @@ def __getattr__(name: str) -> Any:
 
         globals()["st"] = strategies
         return strategies
-    if name == "TensorMachine":
-        from .machine import TensorMachine
+    if name in ("TensorMachine", "NumpyMachine"):
+        from . import machine
 
-        return TensorMachine
+        return getattr(machine, name)
     raise AttributeError(f"module 'tensorlite.testing' has no attribute '{name}'")

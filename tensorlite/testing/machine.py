@@ -1,13 +1,14 @@
 """A stateful test: random sequences of ops, views, in-place ops, hooks, detach and backward passes, on tensorlite and on a reference at once.
 
-The reference is torch where it is installed: values, gradients, sharing of memory, and *whether an error is raised* must agree after each
-step. Without torch, values are compared with plain NumPy.
+`TensorMachine` has torch as the reference: values, gradients, sharing of memory, and *whether an error is raised* must agree. `NumpyMachine`
+has plain NumPy arrays: values and sharing of memory must agree, whatever backward, hooks and in-place ops do.
 
     TestTensors = TensorMachine.TestCase        # in a test module: hypothesis runs it
 """
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import importlib.util
 from collections.abc import Callable
@@ -19,7 +20,6 @@ from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, preco
 
 import tensorlite as tl
 
-_TORCH = importlib.util.find_spec("torch") is not None
 _UNARY = ("exp", "tanh", "neg", "square", "sin")
 _BINARY = ("add", "mul", "sub")
 _INPLACE = ("mul_", "add_", "sub_")
@@ -52,16 +52,20 @@ class TensorMachine(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        if not _TORCH:
-            raise RuntimeError("TensorMachine needs torch as the reference")
-        self.torch = importlib.import_module("torch")
+        self.reference = self.library()
         self.all: list[Pair] = []
+
+    def library(self) -> Any:
+        """The reference. Raises RuntimeError where torch is not installed."""
+        if importlib.util.find_spec("torch") is None:
+            raise RuntimeError("TensorMachine needs torch as the reference; NumpyMachine does not")
+        return importlib.import_module("torch")
 
     def both(self, act: Callable[..., Any], *arguments: Pair, result: bool = True) -> Any:
         """Do the same in both libraries; both must raise, or neither; values must agree. Returns the new pair, or None after an error."""
         outcomes: list[Any] = []
         errors: list[Exception | None] = []
-        for library, pick in ((tl, "mine"), (self.torch, "theirs")):
+        for library, pick in ((tl, "mine"), (self.reference, "theirs")):
             try:
                 outcomes.append(act(library, *[getattr(a, pick) for a in arguments]))
                 errors.append(None)
@@ -92,7 +96,7 @@ class TensorMachine(RuleBasedStateMachine):
         array = np.array(values, np.float64).reshape(2, 2) / 8
         pair = Pair(
             tl.tensor(array, dtype=tl.float64, requires_grad=requires_grad),
-            self.torch.tensor(array, dtype=self.torch.float64, requires_grad=requires_grad),
+            self.reference.tensor(array, dtype=self.reference.float64, requires_grad=requires_grad),
         )
         self.all.append(pair)
         return pair
@@ -181,3 +185,103 @@ class TensorMachine(RuleBasedStateMachine):
     def teardown(self) -> None:
         if hasattr(self, "all"):
             self.agree()
+
+
+class Values:
+    """A NumPy array with the methods that the rules call; what has to do with gradients does nothing."""
+
+    grad: Any = None
+
+    def __init__(self, array: Any) -> None:
+        self.array = array
+
+    def t(self) -> Values:
+        return Values(self.array.T)
+
+    def reshape(self, *shape: int) -> Values:
+        return Values(self.array.reshape(*shape))
+
+    def unsqueeze(self, dim: int) -> Values:
+        return Values(np.expand_dims(self.array, dim))
+
+    def detach(self) -> Values:
+        return Values(self.array)
+
+    def clone(self) -> Values:
+        return Values(self.array.copy())
+
+    def contiguous(self) -> Values:
+        return Values(np.ascontiguousarray(self.array) if self.array.ndim else self.array)
+
+    def __getitem__(self, index: Any) -> Values:
+        return Values(self.array[index if isinstance(index, tuple) else (index, ...)])
+
+    def __setitem__(self, index: Any, value: Any) -> None:
+        self.array[index] = value
+
+    def mul_(self, other: Any) -> None:
+        self.array *= _plain(other)
+
+    def add_(self, other: Any) -> None:
+        self.array += _plain(other)
+
+    def sub_(self, other: Any) -> None:
+        self.array -= _plain(other)
+
+    def sum(self) -> Values:
+        return self
+
+    def _nothing(self, *arguments: Any, **options: Any) -> None:
+        return None
+
+    backward = register_hook = retain_grad = _nothing
+
+    def _is_view(self) -> bool:
+        return False
+
+
+def _plain(x: Any) -> Any:
+    return x.array if isinstance(x, Values) else x
+
+
+class _Numpy:
+    """NumPy under the names that the rules use."""
+
+    no_grad = staticmethod(contextlib.nullcontext)
+    float64 = np.float64
+
+    def __getattr__(self, name: str) -> Callable[..., Values]:
+        function = getattr(np, {"neg": "negative", "mul": "multiply", "sub": "subtract"}.get(name, name))
+        return lambda *arguments: Values(np.asarray(function(*map(_plain, arguments))))
+
+    def tensor(self, array: Any, dtype: Any = None, requires_grad: bool = False) -> Values:
+        return Values(array.copy())
+
+
+class NumpyMachine(TensorMachine):
+    """tensorlite against NumPy: whatever is recorded, values and the sharing of memory are those of arrays."""
+
+    def library(self) -> Any:
+        return _Numpy()
+
+    def both(self, act: Callable[..., Any], *arguments: Pair, result: bool = True) -> Any:
+        try:
+            mine = act(tl, *[a.mine for a in arguments])
+        except _ERRORS:
+            return None  # an error has to leave all values as they were
+        with np.errstate(all="ignore"):
+            theirs = act(self.reference, *[a.theirs for a in arguments])
+        if not result:
+            return None
+        pair = Pair(mine, theirs)
+        self.all.append(pair)
+        return pair
+
+    def agree(self) -> None:
+        """Values and the sharing of memory are those of the arrays."""
+        for i, p in enumerate(self.all):
+            a, b = p.mine.detach().numpy(), p.theirs.array
+            assert np.allclose(a, b, rtol=1e-9, atol=1e-12, equal_nan=True), f"value of tensor {i}: {a}, NumPy {b}"
+            for j, q in enumerate(self.all[:i]):
+                mine, theirs = np.shares_memory(a, q.mine.detach().numpy()), np.shares_memory(b, q.theirs.array)
+                assert mine == theirs, f"tensors {j} and {i} share memory: {mine}, in NumPy {theirs}"

@@ -6,12 +6,15 @@ import pytest
 import torch  # the machine's reference; without torch this file is left out
 from hypothesis import settings
 
-from tensorlite.testing.machine import TensorMachine
+from tensorlite.testing.machine import NumpyMachine, TensorMachine
 
 assert torch.__version__
 
 TestTensors = TensorMachine.TestCase
 TestTensors.settings = settings(max_examples=20, stateful_step_count=15, deadline=None)
+
+TestValues = NumpyMachine.TestCase
+TestValues.settings = settings(max_examples=20, stateful_step_count=15, deadline=None)
 
 
 @pytest.mark.slow
