@@ -188,6 +188,20 @@ def test_packages_in_the_block_are_copies_of_their_own(tmp_path: Path, monkeypat
     assert isinstance(importlib.import_module("a_model_for_torch").layer, real.nn.Linear)
 
 
+def test_compiled_packages_are_not_loaded_twice() -> None:
+    """safetensors is compiled; its module for torch is another one in the block, and the old one after it."""
+    real = pytest.importorskip("torch")
+    import safetensors.torch
+
+    module, package = safetensors.torch, safetensors
+    with as_torch() as stand_in:
+        inside: Any = importlib.import_module("safetensors.torch")
+        assert importlib.import_module("safetensors") is package
+        assert inside.torch is stand_in
+    assert sys.modules["safetensors.torch"] is safetensors.torch is module
+    assert module.torch is real
+
+
 def test_the_block_ends_as_well_when_it_fails() -> None:
     before = sys.meta_path[:], sys.modules.get("torch")
     with pytest.raises(ZeroDivisionError), as_torch(), as_torch():
