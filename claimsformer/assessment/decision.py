@@ -43,8 +43,8 @@ class Assessment:
     """The verdict on one claim. Nothing is ever denied: the action is to approve or to review.
 
     `probability` is calibrated where the processor had labels (`calibrated`), else it follows from stated weights.
-    `p_value` is the conformal p-value of the surprise. Amounts in US dollars. `abstained` says that the evidence is too
-    thin to judge, and `abstained_because` why.
+    `p_value` is the conformal p-value of the surprise. Amounts in US dollars. `abstained` says that the model had too
+    little to go by, and `abstained_because` why; the edits alone decide then.
     """
 
     claim_id: str

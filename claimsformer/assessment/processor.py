@@ -6,7 +6,7 @@ import hashlib
 import json
 import os
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, Final, Literal, Self
 
@@ -193,12 +193,12 @@ class ClaimsProcessor:
         batch = self._encode(claims)
         found = self._surprises(batch, on_progress, "assessing")
         findings = run_edits(claims, self.tables, history=history, directory=directory)
-        evidence = self._evidence(claims, found, findings)
+        thin = self._thin(batch)
+        evidence = _without_surprise(self._evidence(claims, found, findings), thin != "")
         probability = self._fusion.probability(evidence)
         at_risk = _at_risk(findings, evidence)
         value = self.costs.expected_value(probability, at_risk)
         review = value > 0
-        thin = self._thin(batch)
         suspicious = review | (probability >= self.costs.suspicious_probability)
         table = claims.select("claim_id").with_columns(
             probability=probability,
@@ -217,7 +217,7 @@ class ClaimsProcessor:
         return table, evidence, found, findings, batch
 
     def _thin(self, batch: ClaimBatch) -> npt.NDArray[np.str_]:
-        """Why the evidence is too thin to judge each claim, "" where it is not."""
+        """Why the evidence is too thin to judge each claim, "" where it is not; the edits alone judge such a claim."""
         starts = self._tokenizer.field_starts[batch.field_ids]
         holding = batch.mask & (batch.field_ids > 0)
         unknown = holding & (batch.value_ids == starts + 1)
@@ -258,7 +258,11 @@ class ClaimsProcessor:
             similar: tuple[SimilarClaim, ...] = ()
             if wanted:
                 amount = float(evidence.amount[i])
-                reasons += self._surprise_reasons(batch[[i]], found, p_fields[i], evidence.fields[i], i, amount)
+                reasons += (
+                    []
+                    if row["abstained"]
+                    else self._surprise_reasons(batch[[i]], found, p_fields[i], evidence.fields[i], i, amount)
+                )
                 assert self._model is not None
                 similar = self._examples.nearest(self._model.summary_vectors(batch[[i]].compact())[0])
             seen = ~np.isnan(found.values[i])
@@ -411,6 +415,12 @@ class ClaimsProcessor:
     def _check_fitted(self) -> None:
         if self._model is None or not self._version:
             raise NotFittedError("this ClaimsProcessor was not fitted yet", hint="Call fit(history) or load(folder).")
+
+
+def _without_surprise(evidence: Evidence, rows: Bools) -> Evidence:
+    """The evidence with nothing but the edits for these claims: what the model makes of them means nothing."""
+    fields = np.where(rows[:, None], 0.0, evidence.fields)
+    return replace(evidence, fields=fields, claim_p=np.where(rows, 1.0, evidence.claim_p))
 
 
 def _slices(n: int, size: int = 512) -> list[slice]:

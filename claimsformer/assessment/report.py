@@ -68,7 +68,7 @@ def _summary(rows: Rows, suspicious: Rows, processor: ClaimsProcessor, truth: pl
         "to review": f"{len(review):,}",
         "at risk in them": f"${sum(a.amount_at_risk for a in review):,.0f}",
         "expected gain of reviews": f"${sum(a.expected_value for a in review):,.0f}",
-        "cannot be judged": f"{sum(a.abstained for _, a in rows):,}",
+        "judged by edits alone": f"{sum(a.abstained for _, a in rows):,}",
     }
     if truth is not None:
         planted = truth.is_not_null().to_list()
@@ -154,7 +154,9 @@ def _claim(row: int, a: Assessment) -> str:
         for r in a.reasons
     )
     similar = "".join(f"<li>{s.similarity:.2f}, {escape(s.outcome)}: {escape(s.summary)}</li>" for s in a.similar)
-    abstained = f"<p>Abstained: {escape(a.abstained_because)}.</p>" if a.abstained else ""
+    abstained = (
+        f"<p>The model abstained, the edits alone decide: {escape(a.abstained_because)}.</p>" if a.abstained else ""
+    )
     return (
         f"<details id='c{row}'><summary>Row {row}: {a.decision}, {a.action}, probability {a.probability:.3f}, "
         f"${a.amount_at_risk:,.2f} at risk</summary>{abstained}<ul>{reasons or '<li>several weak signs together</li>'}</ul>"

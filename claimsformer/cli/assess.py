@@ -97,7 +97,7 @@ def command(
             show_assessment(suspicious[0][1], suspicious[0][0])
         click.echo(
             f"\n{summary['read']} read, {summary['rejected']} refused, {summary['review']} to review, "
-            f"{summary['abstained']} cannot be judged; reviews are expected to bring in ${summary['expected_value']:,.0f}"
+            f"{summary['abstained']} are judged by the edits alone; reviews are expected to bring in ${summary['expected_value']:,.0f}"
         )
         for reason, n in counts["reasons"].items():
             click.echo(f"  refused {n} times: {reason}")

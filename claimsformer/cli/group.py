@@ -87,7 +87,9 @@ def main(arguments: list[str] | None = None) -> None:
         _fail("interrupted", "Run the same command again; training with --checkpoints goes on where it was.")
         code = EXIT_INTERRUPTED
     except ClaimsformerError as error:
-        _fail(error.message, error.hint or help_text)
+        # Hints speak to users of the Python API too; here the last line is always a command.
+        hint = error.hint or ""
+        _fail(error.message, hint if "claimsformer " in hint else f"{hint}\n{help_text}".strip())
         code = EXIT_ERROR
     except (click.ClickException, FileNotFoundError, PermissionError) as problem:
         words = problem.format_message() if isinstance(problem, click.ClickException) else _file_words(problem)

@@ -70,8 +70,8 @@ def assessment_json(assessment: Assessment, row: int, with_ids: bool = False) ->
 
 
 def _main_reason(assessment: Assessment) -> str:
-    if assessment.abstained:
-        return f"cannot judge: {assessment.abstained_because}"
+    if assessment.abstained and not assessment.reasons:
+        return f"judged by the edits alone: {assessment.abstained_because}"
     if not assessment.reasons:
         return "" if assessment.decision == "valid" else "several weak signs together"
     reason = assessment.reasons[0]
@@ -105,7 +105,7 @@ def show_assessment(assessment: Assessment, row: int) -> None:
     head.append(f", {a.action}; probability {a.probability:.3f} ({basis}), p-value of the surprise {a.p_value:.4f}")
     out.print(head)
     if a.abstained:
-        out.print(f"  abstained: {a.abstained_because}", markup=False)
+        out.print(f"  the model abstained, the edits alone decide: {a.abstained_because}", markup=False)
     out.print(f"  ${a.amount_at_risk:,.2f} at risk; reviewing it is expected to be worth ${a.expected_value:,.2f}")
     for reason in a.reasons:
         _show_reason(out, reason)

@@ -194,7 +194,10 @@ def test_a_claim_of_codes_never_seen_is_abstained_on() -> None:
         diagnoses=pl.lit(["Q9999", "Q9998", "Q9997"]), provider_specialty=pl.lit("astrology"),
         member_state=pl.lit("GU"), provider_state=pl.lit("GU"), place_of_service=pl.lit("99"),
     )  # fmt: skip
-    assert fitted().assess(strange)[0].abstained
+    (found,) = fitted().assess(strange)
+    assert found.abstained
+    assert found.p_value == 1
+    assert all(reason.source == "edit" for reason in found.reasons)
 
 
 def test_errors_say_the_way_out(tmp_path: Path) -> None:
