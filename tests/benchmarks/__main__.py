@@ -11,7 +11,11 @@ from pathlib import Path
 
 from .harness import HEADER
 
-GROUPS = [p.stem for p in sorted(Path(__file__).parent.glob("[a-z]*.py")) if p.stem != "harness"]
+GROUPS = [
+    p.stem
+    for p in sorted(Path(__file__).parent.glob("[a-z]*.py"))
+    if p.stem != "harness" and not p.stem.startswith("test_")
+]
 
 
 def main() -> None:
