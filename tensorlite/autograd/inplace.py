@@ -13,7 +13,9 @@ import numpy as np
 
 from ..dtypes import from_numpy_dtype
 from ..ops.basic import cast
+from ..ops.elementwise import view_as_complex, view_as_real
 from ..ops.index import getitem
+from ..ops.softmax import plain_dtype
 from ..ops.table import Op, op
 from .graph import Variable, edge, make_node, remember_change
 from .mode import mode
@@ -179,25 +181,56 @@ def _rebind(target: Variable, result: Variable) -> None:
 # -- writing through a chain of views ----------------------------------------------------------------------------------
 
 
+_REINTERPRETING = frozenset({"real", "imag", "view_as_real", "view_as_complex"})
+
+
+def _follow(array: Any, chain: Any) -> Any:
+    for viewing, rest, k in chain:
+        array = viewing.forward(array, *rest)
+        if viewing.n_outputs != 1:
+            array = array[k]
+    return array
+
+
 def _region(shape: Any, chain: Any) -> Any:
     """The flat positions in an array of `shape` that the view made by `chain` shows."""
-    ids = np.arange(int(np.prod(shape))).reshape(shape)
-    for viewing, rest, k in chain:
-        ids = viewing.forward(ids, *rest)
-        if viewing.n_outputs != 1:
-            ids = ids[k]
-    return ids
+    return _follow(np.arange(int(np.prod(shape))).reshape(shape), chain)
+
+
+def _reinterprets(chain: Any) -> bool:
+    return any(viewing.name in _REINTERPRETING for viewing, _, _ in chain)
+
+
+def _real_region(shape: Any, is_complex: bool, chain: Any) -> tuple[Any, bool]:
+    """The same where the chain turns complex numbers into pairs or back: positions among real numbers, and whether they are pairs."""
+    n = int(np.prod(shape))
+    ids = _follow((np.arange(2.0 * n).view(np.complex128) if is_complex else np.arange(float(n))).reshape(shape), chain)
+    pairs = ids.dtype.kind == "c"
+    return (np.stack((ids.real, ids.imag), -1) if pairs else ids).astype(np.int64), pairs
 
 
 @op(namespaces=())
 def copy_slices(x: Any, source: Any, chain: Any) -> Any:
     """A copy of `x` in which the region that the views of `chain` show is replaced by `source`."""
     out = np.ascontiguousarray(x).copy()
-    out.reshape(-1)[_region(x.shape, chain)] = source
-    return out
+    if _reinterprets(chain):
+        where, pairs = _real_region(x.shape, x.dtype.kind == "c", chain)
+        out.reshape(-1).view(out.real.dtype)[where] = (
+            np.stack((np.real(source), np.imag(source)), -1) if pairs else source
+        )
+    else:
+        out.reshape(-1)[_region(x.shape, chain)] = source
+    return out.reshape(x.shape)
 
 
-copy_slices.grad(
-    x=lambda g, chain: copy_slices(g, 0, chain),
-    source=lambda g, chain, x_shape: getitem(g.reshape(-1), _region(x_shape, chain)),
-)
+def _of_region(g: Any, chain: Any, x_shape: Any) -> Any:
+    """The part of the base's gradient that belongs to the view."""
+    if not _reinterprets(chain):
+        return getitem(g.reshape(-1), _region(x_shape, chain))
+    is_complex = plain_dtype(g).kind == "c"
+    where, pairs = _real_region(x_shape, is_complex, chain)
+    taken = getitem((view_as_real(g) if is_complex else g).reshape(-1), where)
+    return view_as_complex(taken) if pairs else taken
+
+
+copy_slices.grad(x=lambda g, chain: copy_slices(g, 0, chain), source=_of_region)

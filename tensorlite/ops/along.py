@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -25,7 +26,7 @@ def put_along(values: Any, indices: Any, dim: Any, size: Any, distinct: Any = Tr
         return out
     flat = np.moveaxis(out, dim, -1)
     index, source = np.moveaxis(indices, dim, -1), np.moveaxis(values, dim, -1)
-    rows = np.arange(index.size // max(index.shape[-1], 1)).reshape((*index.shape[:-1], 1)) * size
+    rows = np.arange(math.prod(index.shape[:-1])).reshape((*index.shape[:-1], 1)) * size
     total = np.zeros(flat.size, out.dtype)
     np.add.at(total, (rows + index).ravel(), source.ravel())
     flat[...] = total.reshape(flat.shape)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -60,8 +61,9 @@ def _linear_grad(g: Any, needs: Any, x: Any, weight: Any, bias: Any) -> Any:
     g = np.asarray(g)
     if _plain(x, weight, bias):
         return list(kernel.linear_backward(g, x, weight, needs=tuple(needs)))
-    w = weight.reshape(-1, weight.shape[-1])
-    rows, inputs = g.reshape(-1, w.shape[0]), x.reshape(-1, x.shape[-1])
+    w = weight if weight.ndim == 2 else weight.reshape(1, -1)
+    n = math.prod(x.shape[:-1])
+    rows, inputs = g.reshape(n, w.shape[0]), x.reshape(n, x.shape[-1])
     dx = (rows @ conj(w)).reshape(x.shape) if needs[0] else None
     dw = (rows.T @ conj(inputs)).reshape(weight.shape) if needs[1] else None
     db = None

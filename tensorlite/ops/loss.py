@@ -60,7 +60,8 @@ def _nll_grad(g: Any, target: Any, weight: Any, ignore_index: Any, reduction: An
     w = weight._data if hasattr(weight, "_data") else weight
     rows = _row_weights(kept, index, w, plain_dtype(g))
     if reduction == "mean":
-        rows = rows / float(rows.real.sum()) if rows.sum() else rows * np.nan
+        with np.errstate(divide="ignore", invalid="ignore"):
+            rows = np.where(kept, rows / rows.real.sum(), 0)  # zeros where nothing counts, although the loss is NaN
     selected = np.zeros(x_shape, rows.dtype)
     np.put_along_axis(selected, index[:, None], -rows[:, None], 1)
     return (g.reshape((-1, 1)) if reduction == "none" else g) * selected
@@ -94,7 +95,11 @@ def cross_entropy_definition(
     if reduction == "none":
         return picked
     total = picked.sum()
-    return total if reduction == "sum" else total / float(hit.sum()) if hit.sum() else total * float("nan")
+    if reduction == "sum":
+        return total
+    if not kept.any():
+        return total + float("nan")  # which gives no gradient to the rows, as in torch
+    return total / float(hit.sum()) if hit.sum() else total * float("nan")
 
 
 @op(namespaces=(), aux=True, quiet=True, definition=cross_entropy_definition, name="cross_entropy")

@@ -294,7 +294,11 @@ class Tensor(Variable, metaclass=TensorType):
     __hash__ = object.__hash__
 
     def __format__(self, spec: str) -> str:
-        return format(self.item(), spec) if self._data.ndim == 0 and spec else object.__format__(self, spec)
+        return (
+            format(self.item(), spec)
+            if self._data.ndim == 0 and (spec or type(self) is Tensor)
+            else object.__format__(self, spec)
+        )
 
     def __repr__(self, *, tensor_contents: Any = None) -> str:
         from .printing import tensor_repr

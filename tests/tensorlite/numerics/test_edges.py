@@ -201,3 +201,34 @@ def test_an_error_names_the_op_and_what_it_was_given() -> None:
         tl.ones(2, 3) + tl.ones(2, 4)
     assert "add" in str(caught.value) + "".join(getattr(caught.value, "__notes__", []))
     assert "float32[2, 3]" in str(caught.value) + "".join(getattr(caught.value, "__notes__", []))
+
+
+@pytest.mark.parametrize("loss", [F.cross_entropy, lambda x, t: F.nll_loss(x.log_softmax(1), t)])
+@pytest.mark.parametrize("create_graph", [False, True])
+def test_a_batch_that_is_wholly_ignored_moves_nothing(loss: Any, create_graph: bool) -> None:
+    x = tl.randn(2, 3, requires_grad=True)
+    found = loss(x, tl.tensor([-100, -100]))
+    (gradient,) = tl.autograd.grad(found, x, create_graph=create_graph)
+    assert math.isnan(found.item())
+    assert gradient.tolist() == [[0.0] * 3] * 2
+
+
+@pytest.mark.parametrize("shape", [(0,), (2, 0)])
+def test_gradients_of_a_linear_map_of_no_features(shape: tuple[int, ...]) -> None:
+    x, w = tl.zeros(shape, requires_grad=True), tl.ones(3, 0, requires_grad=True)
+    F.linear(x, w).sum().backward()
+    assert x.grad is not None
+    assert w.grad is not None
+    assert (x.grad.shape, w.grad.shape) == (shape, (3, 0))
+
+
+def test_the_running_maximum_of_nothing_has_a_gradient() -> None:
+    x = tl.zeros(0, 2, requires_grad=True)
+    x.cummax(0)[0].sum().backward()
+    assert x.grad is not None
+    assert x.grad.shape == (0, 2)
+
+
+def test_a_0d_tensor_in_a_format_string_is_its_number() -> None:
+    loss = tl.tensor(2.0, requires_grad=True) * 1
+    assert f"{loss} {loss:.3f} {tl.tensor(3)}" == "2.0 2.000 3"

@@ -89,3 +89,31 @@ def test_transpose_swaps_two_dims_and_permute_takes_all() -> None:
     assert np.transpose(x).shape == (4, 3, 2)
     with pytest.raises(TypeError):
         x.transpose()  # type: ignore[call-arg]
+
+
+def _pairs(lib: Any, x: Any) -> Any:
+    y = x.clone()
+    lib.view_as_complex(y).mul_(1j)
+    return y * y
+
+
+def _complex(lib: Any, x: Any) -> Any:
+    c = lib.complex(x[:, 0], x[:, 1])
+    c.real.mul_(3)
+    c.imag[1:] = c.real[1:] * 2
+    lib.view_as_real(c)[0, 0].mul_(5)
+    return lib.view_as_real(c)
+
+
+@pytest.mark.parametrize("function", [_pairs, _complex])
+def test_in_place_through_views_that_turn_numbers_into_complex_ones_and_back(function: Any) -> None:
+    torch = pytest.importorskip("torch")
+    start = np.random.default_rng(0).standard_normal((4, 2))
+    found = []
+    for lib in (torch, tl):
+        x = lib.tensor(start.tolist(), dtype=lib.float64, requires_grad=True)
+        y = function(lib, x)
+        (g,) = lib.autograd.grad((y * lib.tensor(start.tolist(), dtype=lib.float64)).sum(), x, create_graph=True)
+        found.append([t.detach().numpy() for t in (y, g)])
+    for ours, theirs in zip(*found, strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-12)
