@@ -183,7 +183,9 @@ def _curve(processor: ClaimsProcessor) -> str:
         return ""
     width = max(1, len(losses) // 40)
     smooth = [sum(losses[max(0, i - width) : i + 1]) / (i + 1 - max(0, i - width)) for i in range(len(losses))]
-    return viz.training_curves({"loss": losses, "smoothed loss": smooth}, title="Training").svg
+    along = "share of the training (%)"
+    shares = [100 * i / (len(losses) - 1) for i in range(len(losses))]
+    return viz.training_curves({along: shares, "loss": losses, "smoothed loss": smooth}, x=along, title="Training").svg
 
 
 def _graph(processor: ClaimsProcessor) -> str:
