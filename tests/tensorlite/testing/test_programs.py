@@ -12,7 +12,7 @@ from hypothesis import given
 import tensorlite as tl
 from tensorlite.ops.table import OPS
 from tensorlite.testing import Program, generate, random_programs, soak, st
-from tensorlite.testing.mutants import blame_score, hunt
+from tensorlite.testing.mutants import blame_score, hunt, main
 from tensorlite.testing.mutating import Mutant, classic_mutants, engine_mutants, rule_mutants, rules_replaced
 from tensorlite.testing.plugin import describe_failure
 from tensorlite.testing.source import RandomSource
@@ -99,3 +99,10 @@ def test_seeded_bugs_are_taken_out_again() -> None:
         (x.exp() + x).sum().backward()
         assert x.grad is not None
         assert np.allclose(x.grad.numpy(), np.exp(0.5) + 1)
+
+
+def test_the_study_of_one_op(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--op", "tanh"]) == 0
+    output = capsys.readouterr().out
+    assert "survived" in output
+    assert "in a rule, by that op's own check within 30 examples" in output
