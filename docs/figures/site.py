@@ -18,7 +18,19 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 WORK = ROOT / "build" / "docs"
-PAGES = ["index", "tensors", "autograd", "drawing", "transformer", "training", "differences", "compat", "surface"]
+PAGES = [
+    "index",
+    "tensors",
+    "autograd",
+    "testing",
+    "drawing",
+    "transformer",
+    "training",
+    "speed",
+    "differences",
+    "compat",
+    "surface",
+]
 
 CONFIG = """\
 [project]
