@@ -13,6 +13,7 @@ import math
 import numpy as np
 
 from tensorlite.kernels.attention_tiles import (
+    SCORE_ELEMENTS,
     Problem,
     Tile,
     Where,
@@ -86,6 +87,8 @@ def attention(
     Raises:
         ValueError: if the shapes do not fit or the probability of dropout is not in [0, 1).
     """
+    if q.shape[-2:-1] == (1,) and mask is None and not dropout and _one_query_fits(q, k, v, causal, causal_offset):
+        return _one_query(q, k, v, 1 / math.sqrt(q.shape[-1]) if scale is None else scale)
     p = problem(q, k, v, mask, causal, scale, dropout, seed, causal_offset)
     out = empty_like(q) if q.shape[-1] == v.shape[-1] else np.empty((*q.shape[:-1], v.shape[-1]), q.dtype)
     logsumexp = np.empty(q.shape[:-1], q.dtype)
@@ -103,6 +106,33 @@ def attention(
     if not p.k.shape[3]:
         out[...], logsumexp[...] = 0, np.inf
     return out, logsumexp
+
+
+def _one_query_fits(q: Array, k: Array, v: Array, causal: bool, offset: int) -> bool:
+    """Whether each head has one query that sees all its keys, as in decoding with a cache."""
+    return (
+        q.ndim > 2
+        and k.shape[:-2] == q.shape[:-2]
+        and k.shape[-1] == q.shape[-1]
+        and k.shape[:-1] == v.shape[:-1]
+        and q.size > 0
+        and 0 < k.shape[-2] <= SCORE_ELEMENTS // math.prod(q.shape[:-1])
+        and (not causal or offset + 1 >= k.shape[-2])
+    )
+
+
+def _one_query(q: Array, k: Array, v: Array, scale: float) -> tuple[Array, Array]:
+    """The same without blocks: a token decoded with a cache waits for the interpreter more than for its few numbers."""
+    with np.errstate(invalid="ignore", over="ignore", under="ignore"):
+        scores = np.matmul(q, np.swapaxes(k, -1, -2))
+        np.multiply(scores, scale, out=scores)
+        top = np.maximum.reduce(scores, axis=-1, keepdims=True)
+        np.subtract(scores, top, out=scores)
+        np.exp(scores, out=scores)
+        total = np.add.reduce(scores, axis=-1, keepdims=True)
+        out = np.matmul(scores, v)
+        np.divide(out, total, out=out)
+        return out, (top + np.log(total))[..., 0]
 
 
 def _forward_rows(p: Problem, where: Where, tiles: list[Tile], out: Array, lse: Array) -> None:

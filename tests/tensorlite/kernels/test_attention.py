@@ -159,3 +159,23 @@ def test_errors_name_the_shapes():
         kernels.attention(q, q, q, dropout=1.0)
     with pytest.raises(ValueError, match=r"broadcastable to \(1, 4, 3, 3\), got \(2, 3\)"):
         kernels.attention(q, q, q, np.ones((2, 3), np.bool_))
+
+
+@pytest.mark.parametrize("shape", [(3, 4, 1, 8), (2, 1, 5), (1, 8, 1, 64)])
+@pytest.mark.parametrize("keys", [1, 7, 200])
+def test_one_query_sees_all_keys(shape, keys):
+    if len(shape) == 3:
+        shape = (shape[0], 1, shape[2])
+    rng = np.random.default_rng(keys)
+    q = rng.standard_normal(shape) * 30  # scores that overflow without their maximum
+    k, v = (rng.standard_normal((*shape[:-2], keys, shape[-1])) for _ in range(2))
+    g = rng.standard_normal(shape)
+    tensors = [torch.tensor(a, requires_grad=True) for a in (q, k, v)]
+    expected = torch.nn.functional.scaled_dot_product_attention(*tensors)
+    expected.backward(torch.tensor(g))
+    out, logsumexp = kernels.attention(q, k, v)
+    np.testing.assert_allclose(out, expected.detach().numpy(), rtol=1e-9, atol=1e-12)
+    for ours, theirs in zip(kernels.attention_backward(g, q, k, v, out, logsumexp), tensors, strict=True):
+        np.testing.assert_allclose(ours, theirs.grad.numpy(), rtol=1e-7, atol=1e-9)
+    causal, _ = kernels.attention(q, k, v, causal=True)  # the first query sees the first key alone
+    np.testing.assert_allclose(causal, v[..., :1, :], rtol=1e-12)
