@@ -1,0 +1,42 @@
+"""docs/commands.md is what the programs say about themselves, and leaves none out."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("polars")
+click = pytest.importorskip("click")
+
+import claimsformer.cli  # noqa: E402
+
+from . import commands  # noqa: E402
+
+
+def test_the_page_is_up_to_date() -> None:
+    if commands.PAGE.read_text(encoding="utf-8") != commands.page():
+        pytest.fail("docs/commands.md is out of date; write it again with: python -m tests.docs.commands")
+
+
+def test_every_command_is_on_the_page() -> None:
+    """By another way than the page's: the modules that define a command."""
+    folder = Path(claimsformer.cli.__file__).parent
+    defined = {
+        m[1] for path in folder.glob("*.py") for m in re.finditer(r'@click\.command\(name="(\w+)"', path.read_text())
+    }
+    headings = re.findall(r"^## claimsformer (\w+)$", commands.PAGE.read_text(encoding="utf-8"), re.MULTILINE)
+    assert defined
+    assert sorted(headings) == sorted(defined)
+
+
+def test_every_option_is_on_the_page() -> None:
+    text = commands.PAGE.read_text(encoding="utf-8")
+    group = click.Context(commands.cli, info_name="claimsformer")
+    for name in commands.COMMANDS:
+        section = text.partition(f"## claimsformer {name}\n")[2].partition("\n## ")[0]
+        command = commands.cli.get_command(group, name)
+        assert command is not None
+        options = [flag for p in command.params if isinstance(p, click.Option) for flag in p.opts]
+        assert [flag for flag in options if flag not in section] == []
