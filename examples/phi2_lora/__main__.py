@@ -71,7 +71,7 @@ def _folder(model: str, out: Path) -> Path:
             make_tiny_phi(folder)
         return folder
     if model == "smollm2":
-        from claimsformer.transformer.fetching import fetch
+        from claimsformer.transformer.pretrained import fetch
 
         return fetch("smollm2")
     return Path(model)

@@ -38,11 +38,13 @@ class Recipe:
 
 
 class Curve(NamedTuple):
-    """What a training run left behind: loss and norm of the gradient before clipping at each update, seconds, tokens."""
+    """What a training run left behind: loss and norm of the gradient before clipping at each update, the time by the clock and
+    on the processor in seconds, and the tokens seen."""
 
     losses: list[float]
     grad_norms: list[float]
     seconds: float
+    processor_seconds: float
     tokens: int
 
 

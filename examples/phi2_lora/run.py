@@ -78,6 +78,7 @@ def run(
         "losses": curve.losses,
         "grad_norms": curve.grad_norms,
         "seconds": curve.seconds,
+        "processor_seconds": curve.processor_seconds,
         "tokens_per_second": curve.tokens / curve.seconds,
         "decoded_per_second": sum(map(len, engine.tokenizer(text)["input_ids"])) / decoding,
         "before": before._asdict(),

@@ -35,6 +35,7 @@ def comparison(left: dict[str, Any], right: dict[str, Any], *, every: int | None
         row(label, a, b, ".6f", f"{abs(a - b):.1e}")
     row("held-out loss, merged", left["merged_loss"], right["merged_loss"], ".6f")
     row("seconds an update", left["seconds"] / n, right["seconds"] / n, ".3f")
+    row("processor s an update", left["processor_seconds"] / n, right["processor_seconds"] / n, ".3f")
     row("tokens a second", left["tokens_per_second"], right["tokens_per_second"], ",.0f")
     row("decoded a second", left["decoded_per_second"], right["decoded_per_second"], ",.1f")
     row("peak memory, MB", left["peak_memory_mb"], right["peak_memory_mb"], ",.0f")

@@ -94,9 +94,10 @@ class TensorliteEngine:
             progress=False,
         )
         loader = DataLoader(flat, batch_size=recipe.batch_size, shuffle=False, collate_fn=self._collate)
-        start = time.perf_counter()
+        start, used = time.perf_counter(), time.process_time()
         trainer.fit(loader, max_steps=steps(examples, recipe))
-        return Curve(recorder.losses, recorder.grad_norms, time.perf_counter() - start, tokens(flat))
+        seconds, used = time.perf_counter() - start, time.process_time() - used
+        return Curve(recorder.losses, recorder.grad_norms, seconds, used, tokens(flat))
 
     def _collate(self, examples: Sequence[Example]) -> dict[str, Any]:
         return {name: tl.from_numpy(array) for name, array in collate(examples, self.pad_id).items()}

@@ -136,12 +136,13 @@ class TorchEngine:
                 callbacks=[recorder],
             )
             trainer.remove_callback(PrinterCallback)
-            start = time.perf_counter()
+            start, used = time.perf_counter(), time.process_time()
             trainer.train()
-            seconds = time.perf_counter() - start
+            seconds, used = time.perf_counter() - start, time.process_time() - used
         assert len(recorder.rows) == steps(examples, recipe)
         rows = recorder.rows
-        return Curve([float(r["loss"]) for r in rows], [float(r["grad_norm"]) for r in rows], seconds, tokens(flat))
+        losses, norms = [float(r["loss"]) for r in rows], [float(r["grad_norm"]) for r in rows]
+        return Curve(losses, norms, seconds, used, tokens(flat))
 
     def _collate(self, examples: Sequence[Example]) -> dict[str, torch.Tensor]:
         return {name: torch.from_numpy(array) for name, array in collate(examples, self.pad_id).items()}
