@@ -69,6 +69,8 @@ def dim_range(ndim: int) -> tuple[int, int]:
 def check_dim(dim: Any, ndim: int) -> int:
     """`dim` counted from the front. Raises IndexError in torch's words; a 0-d tensor allows -1 and 0."""
     low, high = dim_range(ndim)
+    if not hasattr(dim, "__index__"):
+        raise TypeError(f"dim must be an int, got {type(dim).__name__} ({dim!r})")
     d = dim.__index__()
     if not low <= d <= high:
         raise IndexError(f"Dimension out of range (expected to be in range of [{low}, {high}], but got {d})")

@@ -198,6 +198,8 @@ def backward(
         for leaf in list(leaves):
             if isinstance(leaf, Variable):
                 accumulate(leaf, leaves.pop(leaf), create_graph)
+                for hook in list((leaf._after or {}).values()):
+                    hook(leaf)
         if wanted is not None:
             for v in inputs or ():
                 if v._node is not None and wanted[_key(v)] is not None:

@@ -125,6 +125,7 @@ class Variable:
     _out: int = 0  # which output of the node
     _vc: list[int] | None = None  # version counter, shared with every view; made when first needed
     _hooks: dict[int, Hook] | None = None  # of a leaf; those of other variables live on their node
+    _after: dict[int, Hook] | None = None  # of a leaf: what to call when `.grad` has been added to
     _base: Variable | None = None  # for a view: the variable whose memory it shows
     _chain: tuple[tuple[Op, tuple[Any, ...], int], ...] = ()  # for a view: the ops that make it from the base
     _seen: int = 0  # for a view: the version at which its node was made
@@ -242,6 +243,17 @@ def register_hook(v: Variable, hook: Hook) -> RemovableHandle:
             v._hooks = {}
         return _register(v._hooks, hook)
     return _register(v._node.extra("hooks", {}).setdefault(v._out, {}), hook)
+
+
+def register_after(leaf: Variable, hook: Hook) -> RemovableHandle:
+    """Call `hook(leaf)` when a backward pass has added to `leaf.grad`."""
+    if not leaf._rg:
+        raise RuntimeError("cannot register a hook on a tensor that doesn't require gradient")
+    if leaf._node is not None:
+        raise RuntimeError("post accumulate grad hooks cannot be registered on non-leaf tensors")
+    if leaf._after is None:
+        leaf._after = {}
+    return _register(leaf._after, hook)
 
 
 def type_name(data: Array) -> str:

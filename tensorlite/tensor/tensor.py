@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from ..autograd.graph import Node, RemovableHandle, Variable, next_ticket, register_hook, wrap
+from ..autograd.graph import Node, RemovableHandle, Variable, next_ticket, register_after, register_hook, wrap
 from ..autograd.inplace import apply_inplace
 from ..autograd.mode import mode
 from ..autograd.record import apply, grad_fn, observers, record, refresh
@@ -201,6 +201,10 @@ class Tensor(Variable, metaclass=TensorType):
         """Call `hook(grad)` when the gradient of this tensor has been computed; a result other than None replaces it."""
         grad_fn(self)
         return register_hook(self, hook)
+
+    def register_post_accumulate_grad_hook(self, hook: Callable[[Tensor], None]) -> RemovableHandle:
+        """Call `hook(self)` when a backward pass has added to `.grad` of this leaf; RuntimeError for another tensor."""
+        return register_after(self, hook)
 
     def retain_grad(self) -> None:
         """Keep `.grad` of this tensor although it is not a leaf."""

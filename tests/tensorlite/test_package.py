@@ -25,8 +25,18 @@ def test_unknown_names_suggest_the_nearest():
         _ = tl.zeroes
 
 
+@pytest.mark.parametrize("path", ["tl.utils.data.DataLoader", "tl.utils.checkpoint.checkpoint", "tl.nn.functional.relu", "tl.nn.utils.clip_grad_norm_",
+                                  "tl.optim.lr_scheduler.StepLR", "tl.autograd.Function", "tl.distributions.Normal"])  # fmt: skip
+def test_what_is_reached_by_attributes_alone(path):
+    assert python("-c", f"import tensorlite as tl; print(callable({path}))") == "True\n"
+
+
 def test_importing_brings_numpy_and_nothing_else():
     code = "import sys; before = set(sys.modules); import tensorlite; print(sorted({m.partition('.')[0] for m in set(sys.modules) - before}))"
     loaded = set(eval(python("-c", f"import numpy; {code}")))
-    assert loaded & {"torch", "hypothesis", "graphviz", "polars", "pydantic", "click", "rich", "json", "inspect", "dataclasses"} == set()
+    assert (
+        loaded
+        & {"torch", "hypothesis", "graphviz", "polars", "pydantic", "click", "rich", "json", "inspect", "dataclasses"}
+        == set()
+    )
     assert "tensorlite" in loaded

@@ -334,3 +334,28 @@ def test_a_chain_of_a_million_ops_gives_its_memory_back():
     finally:
         tracemalloc.stop()
     assert left < 100_000
+
+
+def test_hooks_after_the_accumulation_see_the_finished_gradient_and_may_drop_it():
+    x, seen = tl.tensor([1.0, 2.0], requires_grad=True), []
+
+    def step(p):
+        seen.append((p is x, p.grad.tolist()))
+        p.grad = None
+
+    handle = x.register_post_accumulate_grad_hook(step)
+    (x * x + x).sum().backward()
+    assert seen == [(True, [3.0, 5.0])]
+    assert x.grad is None
+    handle.remove()
+    x.sum().backward()
+    assert x.grad.tolist() == [1.0, 1.0]
+    assert len(seen) == 1
+
+
+def test_hooks_after_the_accumulation_are_for_leaves():
+    x = tl.tensor([1.0], requires_grad=True)
+    with pytest.raises(RuntimeError, match="non-leaf"):
+        (x * 2).register_post_accumulate_grad_hook(print)
+    with pytest.raises(RuntimeError, match="doesn't require gradient"):
+        tl.ones(1).register_post_accumulate_grad_hook(print)

@@ -232,3 +232,8 @@ def test_the_running_maximum_of_nothing_has_a_gradient() -> None:
 def test_a_0d_tensor_in_a_format_string_is_its_number() -> None:
     loss = tl.tensor(2.0, requires_grad=True) * 1
     assert f"{loss} {loss:.3f} {tl.tensor(3)}" == "2.0 2.000 3"
+
+
+def test_a_dim_that_is_no_number_is_named() -> None:
+    with pytest.raises(TypeError, match="dim must be an int, got str"):
+        tl.zeros(2, 3).sum(dim="a")
