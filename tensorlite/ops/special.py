@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from . import special_functions as f
-from .analytic import conj, lift, state
+from .analytic import branch, conj, lift, state
 from .analytic import real as decisive
 from .table import Op, elementwise, op
 
@@ -18,6 +18,17 @@ _INV_SQRT_2PI = 1 / math.sqrt(2 * math.pi)
 
 def _gaussian(x: Any) -> Any:
     return _2_SQRT_PI * np.exp(-x * x)
+
+
+def _by_sign(function: Any) -> Any:
+    """`function`, which is smooth on either side of 0 only, with the side reported as a decision."""
+
+    def decided(x: Any) -> Any:
+        if state.branches is not None:
+            branch(np.sign(x.real))
+        return function(x)
+
+    return decided
 
 
 def _normal_density(x: Any) -> Any:
@@ -44,11 +55,11 @@ digamma: Op = elementwise("digamma", lift(f.digamma, lambda x: f.polygamma(1, x)
 
 # -- Bessel functions --------------------------------------------------------------------------------------------------
 i0: Op = elementwise("i0", lift(f.i0, f.i1), "Modified Bessel function of order 0.", inplace=True, numpy=np.i0, x=lambda g, x: g * i1(x))
-i0e: Op = elementwise("i0e", lift(f.i0e, lambda x: f.i1e(x) - np.sign(x) * f.i0e(x)), "`exp(-|x|) i0(x)`.", namespaces=(), x=lambda g, x, out: g * (i1e(x) - np.sign(x) * out))
+i0e: Op = elementwise("i0e", _by_sign(lift(f.i0e, lambda x: f.i1e(x) - np.sign(x) * f.i0e(x))), "`exp(-|x|) i0(x)`.", namespaces=(), x=lambda g, x, out: g * (i1e(x) - np.sign(x) * out))
 i1: Op = elementwise("i1", lift(f.i1, lambda x: f.i0(x) - _over(f.i1(x), x)), "Modified Bessel function of order 1.", namespaces=(), x=lambda g, x, out: g * (i0(x) - _over(out, x)))
-i1e: Op = elementwise("i1e", lift(f.i1e, lambda x: f.i0e(x) - np.sign(x) * f.i1e(x) - _over(f.i1e(x), x)), "`exp(-|x|) i1(x)`.", namespaces=(), x=lambda g, x, out: g * (i0e(x) - np.sign(x) * out - _over(out, x)))
-bessel_j0: Op = elementwise("bessel_j0", f.bessel_j0, "Bessel function of the first kind of order 0.", namespaces=(), x=lambda g, x: -g * bessel_j1(x))
-bessel_j1: Op = elementwise("bessel_j1", f.bessel_j1, "Bessel function of the first kind of order 1.", namespaces=(), x=lambda g, x, out: g * (bessel_j0(x) - _over(out, x)))
+i1e: Op = elementwise("i1e", _by_sign(lift(f.i1e, lambda x: f.i0e(x) - np.sign(x) * f.i1e(x) - _over(f.i1e(x), x))), "`exp(-|x|) i1(x)`.", namespaces=(), x=lambda g, x, out: g * (i0e(x) - np.sign(x) * out - _over(out, x)))
+bessel_j0: Op = elementwise("bessel_j0", lift(f.bessel_j0, lambda x: -f.bessel_j1(x)), "Bessel function of the first kind of order 0.", namespaces=(), x=lambda g, x: -g * bessel_j1(x))
+bessel_j1: Op = elementwise("bessel_j1", lift(f.bessel_j1, lambda x: f.bessel_j0(x) - _over(f.bessel_j1(x), x)), "Bessel function of the first kind of order 1.", namespaces=(), x=lambda g, x, out: g * (bessel_j0(x) - _over(out, x)))
 spherical_bessel_j0: Op = elementwise("spherical_bessel_j0", f.spherical_bessel_j0, "`sin(x) / x`.", namespaces=(), x=lambda g, x, out: g * np.where(x == 0, 0, (np.cos(x) - out) / np.where(x == 0, 1, x)))
 # fmt: on
 
