@@ -11,6 +11,7 @@ pytest.importorskip("polars")
 click = pytest.importorskip("click")
 
 import claimsformer.cli  # noqa: E402
+from claimsformer.cli.group import COMMANDS, cli  # noqa: E402
 
 from . import commands  # noqa: E402
 
@@ -33,10 +34,10 @@ def test_every_command_is_on_the_page() -> None:
 
 def test_every_option_is_on_the_page() -> None:
     text = commands.PAGE.read_text(encoding="utf-8")
-    group = click.Context(commands.cli, info_name="claimsformer")
-    for name in commands.COMMANDS:
+    group = click.Context(cli, info_name="claimsformer")
+    for name in COMMANDS:
         section = text.partition(f"## claimsformer {name}\n")[2].partition("\n## ")[0]
-        command = commands.cli.get_command(group, name)
+        command = cli.get_command(group, name)
         assert command is not None
         options = [flag for p in command.params if isinstance(p, click.Option) for flag in p.opts]
         assert [flag for flag in options if flag not in section] == []
