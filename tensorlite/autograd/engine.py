@@ -18,7 +18,7 @@ import numpy as np
 from ..ops.basic import cast
 from .conform import conform, conform_tensor, filled, unpack
 from .diagnosis import check_nan, explain, raise_modified
-from .graph import Node, Variable, wrap
+from .graph import Node, Variable, holds_arrays, wrap
 from .hooks import accumulate as accumulate
 from .hooks import apply_hooks, hooks_after, hooks_before
 from .mode import enable_grad, mode, no_grad
@@ -77,7 +77,7 @@ def walk(roots: Sequence[Any], keep: bool, create_graph: bool, wanted: dict[Any,
                 flows = ()
                 continue
         flows = run(node, g, create_graph)
-        if not keep and node.saved and _holds_arrays(node.saved):
+        if not keep and node.saved and holds_arrays(node.saved):
             node.saved = None
 
 
@@ -159,14 +159,6 @@ def _like(i: int, parent: Any, gi: Any, node: Node, create_graph: bool) -> Any:
         return conform_tensor(gi, shape, dtype, node)
     gi = np.asarray(gi)
     return gi if gi.shape == shape and gi.dtype == dtype else conform(gi, shape, dtype, node)
-
-
-def _holds_arrays(saved: tuple[Any, ...]) -> bool:
-    """Whether there is anything to free; numbers and shapes may stay, so that such a node can be walked again, as in torch."""
-    return any(
-        type(v) is np.ndarray or (type(v) is tuple and v and type(v[0]) is np.ndarray) or hasattr(v, "saved_tensors")
-        for v in saved
-    )
 
 
 def _store_wanted(wanted: dict[Any, Any], node: Node, g: Any) -> None:

@@ -180,6 +180,14 @@ def make_node(
     return node
 
 
+def holds_arrays(saved: tuple[Any, ...]) -> bool:
+    """Whether there is anything to free; numbers and shapes may stay, so that such a node can be walked again, as in torch."""
+    return any(
+        type(v) is np.ndarray or (type(v) is tuple and v and type(v[0]) is np.ndarray) or hasattr(v, "saved_tensors")
+        for v in saved
+    )
+
+
 _PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
 

@@ -10,7 +10,7 @@ import weakref
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from .graph import Node, Variable, next_ticket
+from .graph import Node, Variable, holds_arrays, next_ticket
 from .mode import enable_grad
 
 _KEY = "recompute"
@@ -80,7 +80,10 @@ def _hand_over(copy: Node, node: Node) -> None:
 
 
 def _made_since(start: int, result: Any) -> list[Node]:
-    """The nodes younger than `start` that the tensors in `result` come from, always in the same order."""
+    """The nodes younger than `start` that the tensors in `result` come from and that hold something, always in the same order.
+
+    What holds nothing but shapes is left alone: among it the new history of a view whose base had changed, which is made once.
+    """
     seen: set[Node] = set()
     found: list[Node] = []
     stack = [v._node for v in _tensors(result)]
@@ -88,7 +91,8 @@ def _made_since(start: int, result: Any) -> list[Node]:
         node = stack.pop()
         if isinstance(node, Node) and node.seq > start and node not in seen:
             seen.add(node)
-            found.append(node)
+            if node.saved is None or holds_arrays(node.saved):
+                found.append(node)
             stack.extend(node.parents)
     return found
 

@@ -274,6 +274,17 @@ def test_checkpoint_inside_a_checkpoint_twice_differentiated():
     assert second(checkpoint) == second(plain)
 
 
+def test_checkpoint_of_a_view_whose_base_has_changed_since():
+    def gradient(run):
+        x = leaf(1.0, -0.5, 2.0, 0.25)
+        y = x * 1
+        v, w = y[1:], y[:2]
+        y.mul_(1.5)
+        return tl.autograd.grad(run(lambda a: a.exp() * w.sum(), v).sum(), x)[0].tolist()
+
+    assert gradient(checkpoint) == gradient(lambda f, a: f(a))
+
+
 def test_checkpoint_keeps_nothing_but_the_arguments():
     x = leaf(*np.ones(10))
     y = checkpoint(lambda x: x.exp().sin().exp(), x)
