@@ -55,8 +55,8 @@ STAY_SPEC: Final = ClaimSpec(
     SYNPUF_SPEC.identifiers,
 )
 STAY_PASSES: Final[dict[str, int]] = {
-    "provider_state": 0, "utilization_days": 0, "length_of_stay": 0, "drg": 0, "amount": 0, "admit_dx": 0, "dx": 4,
-    "px": 3,
+    "provider_state": 0, "utilization_days": 0, "length_of_stay": 0, "drg": 0, "amount": 0,
+    "amount_ratio": 0, "admit_dx": 0, "dx": 4, "px": 3,
 }  # fmt: skip
 # The field that was changed, for each type with one.
 FIELD_OF: Final = {
