@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..autograd.graph import wrap
+from ..autograd.mode import mode
 from ..dtypes import default_complex, get_default_dtype, to_numpy_dtype
 from .device import device as device_type
 from .size import Size
@@ -109,6 +110,8 @@ def check_device(device: Any) -> None:
 
 def _finish(array: Any, requires_grad: bool) -> Tensor:
     t: Tensor = wrap(array)
+    if mode.inference:
+        t._inference = True
     if requires_grad:
         if t._data.dtype.kind not in "fc":
             raise RuntimeError("Only Tensors of floating point and complex dtype can require gradients")

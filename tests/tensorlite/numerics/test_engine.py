@@ -184,3 +184,11 @@ def test_anomaly_mode_finds_the_nan_that_a_square_root_makes() -> None:
         pytest.raises(RuntimeError, match=r"Function 'SqrtBackward0' returned nan values in its 0th output"),
     ):
         (x.sqrt() * 0).sum().backward()
+
+
+def test_what_is_created_in_inference_mode_cannot_be_saved_for_a_gradient() -> None:
+    with tl.inference_mode():
+        x = tl.ones(2)
+    assert x.is_inference()
+    with pytest.raises(RuntimeError, match="Inference tensors cannot be saved for backward"):
+        _ = x * tl.ones(2, requires_grad=True)
