@@ -8,6 +8,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from .page import write_page
 from .recipe import Recipe
 from .run import SHOWN, answers, both, describe, run
 from .table import comparison
@@ -38,6 +39,8 @@ def main() -> None:
         text = comparison(left, right)
         (options.out / "comparison.txt").write_text(text + "\n", encoding="utf-8")
         print(text)
+        graph = folder if options.model == "tiny" else None  # a real block has too many numbers to draw
+        print(f"page: {write_page(options.out / 'comparison.html', left, right, text, graph)}")
         return
     report = run(options.engine, folder, recipe, options.out, adapter=options.adapter, questions=options.questions)
     if not options.quiet:

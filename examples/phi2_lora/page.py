@@ -1,0 +1,59 @@
+"""The comparison as one HTML page without network: both curves, their difference, the table, and tensorlite's computation graph."""
+
+from __future__ import annotations
+
+import tempfile
+from html import escape
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import tensorlite as tl
+from tensorlite import viz
+
+from .recipe import Recipe
+from .tensorlite_engine import TensorliteEngine
+
+__all__ = ["write_page"]
+
+_PAGE = """<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
+<title>LoRA in torch and in tensorlite</title>
+<style>body{{font:16px/1.5 system-ui,sans-serif;max-width:70rem;margin:2rem auto;padding:0 1rem;color-scheme:light dark}}
+pre{{overflow-x:auto;font-size:.8rem}} svg{{max-width:100%;height:auto}} .graph{{overflow:auto;max-height:80vh}}</style></head><body>
+<h1>LoRA in torch and in tensorlite</h1>
+<h2>Loss of each update</h2>{curves}
+<h2>Difference of the two</h2>{difference}
+<h2>In numbers</h2><pre>{table}</pre>
+{graph}
+</body></html>
+"""
+
+
+def write_page(path: Path, left: dict[str, Any], right: dict[str, Any], table: str, folder: Path | None = None) -> Path:
+    """Write the page for two reports; with `folder`, the first block of that model with its adapters is drawn too."""
+    names = (left["engine"], right["engine"])
+    updates = list(range(1, len(left["losses"]) + 1))
+    curves = {"update": updates, names[0]: left["losses"], names[1]: right["losses"]}
+    gaps = np.abs(np.subtract(left["losses"], right["losses"])).tolist()
+    page = _PAGE.format(
+        curves=viz.training_curves(curves, x="update", title="Loss").svg,
+        difference=viz.training_curves({"update": updates, "difference": gaps}, x="update", title="Difference").svg,
+        table=escape(table),
+        graph="" if folder is None else f'<h2>One block with adapters</h2><div class="graph">{_graph(folder)}</div>',
+    )
+    path.write_text(page, encoding="utf-8")
+    return path
+
+
+def _graph(folder: Path) -> str:
+    engine = TensorliteEngine(folder)
+    engine.new_adapters(Recipe(targets=("q_proj", "v_proj"), dropout=0.0))
+    config = engine.model.config
+    x = np.random.default_rng(0).standard_normal((1, 4, config.d_model)).astype(np.float32)
+    picture = viz.graph(engine.model.decoder.layers[0], tl.from_numpy(x), record=False, name="one block")
+    with tempfile.TemporaryDirectory() as scratch:
+        file = Path(scratch) / "graph.svg"
+        picture.save(file)
+        return file.read_text(encoding="utf-8")

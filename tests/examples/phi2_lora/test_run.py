@@ -1,0 +1,87 @@
+"""A run from weights to report, the comparison and its page."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from examples.phi2_lora.evaluation import right
+from examples.phi2_lora.page import write_page
+from examples.phi2_lora.recipe import Recipe, batches, steps
+from examples.phi2_lora.run import SHOWN, run
+from examples.phi2_lora.table import comparison
+
+ROOT = Path(__file__).parents[3]
+RECIPE = Recipe(lr=2e-3, batch_size=2, accumulate=2, max_steps=3, dropout=0.0)
+
+
+@pytest.fixture(scope="module")
+def reports(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any], dict[str, Any]]:
+    out = tmp_path_factory.mktemp("run")
+    mine = run("tensorlite", folder, RECIPE, out / "tensorlite", questions=3)
+    theirs = run("torch", folder, RECIPE, out / "torch", adapter=None, questions=3)
+    return out, theirs, mine
+
+
+def test_what_a_run_leaves_behind(reports: tuple[Path, dict[str, Any], dict[str, Any]]) -> None:
+    out, theirs, mine = reports
+    for report in (theirs, mine):
+        assert len(report["losses"]) == len(report["grad_norms"]) == 3
+        assert report["merged_loss"] == pytest.approx(report["after"]["loss"], rel=1e-5)
+        assert report["after"]["loss"] != report["before"]["loss"]
+        assert report["before"]["asked"] == 3
+        assert len(report["after"]["answers"]) == len(SHOWN)
+        assert json.loads((out / report["engine"] / "report.json").read_text())["losses"] == report["losses"]
+        names = {p.name for p in (out / report["engine"] / "adapter").iterdir()}
+        assert {"adapter_config.json", "adapter_model.safetensors"} <= names
+    assert mine["before"]["loss"] == pytest.approx(theirs["before"]["loss"], rel=1e-6)
+    assert mine["before"]["answers"] == theirs["before"]["answers"]
+
+
+def test_the_table_and_the_page(
+    folder: Path, reports: tuple[Path, dict[str, Any], dict[str, Any]], tmp_path: Path
+) -> None:
+    _, theirs, mine = reports
+    text = comparison(theirs, mine)
+    gap = max(abs(a - b) for a, b in zip(theirs["losses"], mine["losses"], strict=True))
+    assert f"largest difference of a loss over 3 updates: {gap:.1e}" in text
+    assert re.search(r"trainable +34,560 +34,560", text)
+    page = write_page(tmp_path / "page.html", theirs, mine, text, folder).read_text()
+    assert page.count("<svg") == 3
+    assert "http://" not in page.replace("http://www.w3.org", "")
+    assert "https://" not in page
+
+
+def test_tensorlite_needs_no_torch(folder: Path) -> None:
+    program = (
+        "import sys\nfor name in ('torch', 'transformers', 'peft', 'tokenizers'): sys.modules[name] = None\n"
+        "from pathlib import Path\nfrom examples.phi2_lora.run import make_engine\n"
+        f"print(make_engine('tensorlite', Path({str(folder)!r})).answer(['The capital of France is'], 2))"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, cwd=ROOT, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def test_batches_follow_the_seed_and_every_epoch_sees_all() -> None:
+    examples: list[Any] = list(range(10))
+    recipe = Recipe(epochs=3, batch_size=2, accumulate=2)
+    order = batches(examples, recipe)
+    flat = np.array(order).reshape(3, 10)
+    assert (np.sort(flat, axis=1) == np.arange(10)).all()
+    assert (flat[0] != flat[1]).any()
+    assert batches(examples, recipe) == order
+    assert batches(examples, replace(recipe, seed=1)) != order
+    assert steps(examples, recipe) == 8  # 15 micro-batches, the last update has three
+
+
+def test_a_fact_counts_whatever_the_case() -> None:
+    assert right("Code 29: The Filing limit had passed.", "the filing limit had passed")
+    assert not right("the filing limit", "the filing limit had passed")
