@@ -42,8 +42,8 @@ from .dtypes import (
 )
 from .random import Generator, default_generator, initial_seed, manual_seed, seed, set_rng_state
 from .tensor import Size, Tensor, device
-from .tensor.creation import tensor  # the function, not the subpackage of that name
 from .tensor import namespace as _namespace
+from .tensor.creation import tensor  # the function, not the subpackage of that name
 
 __version__ = "0.1.0"
 
@@ -61,7 +61,21 @@ strided = "strided"
 contiguous_format, preserve_format = "contiguous_format", "preserve_format"
 
 _SUBPACKAGES = frozenset(
-    {"compat", "distributions", "func", "kernels", "linalg", "nn", "optim", "profiler", "special", "testing", "utils", "viz"}
+    {
+        "compat",
+        "cuda",
+        "distributions",
+        "func",
+        "kernels",
+        "linalg",
+        "nn",
+        "optim",
+        "profiler",
+        "special",
+        "testing",
+        "utils",
+        "viz",
+    }
 )
 _ELSEWHERE = {
     "set_printoptions": ("tensor.printing", "set_printoptions"),
@@ -71,7 +85,7 @@ _ELSEWHERE = {
     "set_num_threads": ("kernels.threads", "set_num_threads"),
     **{
         f"{kind}Tensor": ("tensor.legacy", f"{kind}Tensor")
-        for kind in "Bool Byte Char Double Float Half Int Long Short".split()
+        for kind in ["Bool", "Byte", "Char", "Double", "Float", "Half", "Int", "Long", "Short"]
     },
 }
 

@@ -38,7 +38,7 @@ MODULES: dict[str, tuple[str, ...]] = {
     "torch.compiler": (_S + "compiler",),
     "torch.cpu": (),
     "torch.cpu.amp": (_S + "amp",),
-    "torch.cuda": (_S + "cuda",),
+    "torch.cuda": ("tensorlite.cuda",),
     "torch.cuda.amp": (_S + "amp",),
     "torch.cuda.amp.autocast_mode": (_S + "amp",),
     "torch.cuda.amp.grad_scaler": (_S + "amp",),
@@ -52,7 +52,7 @@ MODULES: dict[str, tuple[str, ...]] = {
     "torch.func": ("tensorlite.func",),
     "torch.jit": (_S + "compiler",),
     "torch.linalg": ("tensorlite.linalg",),
-    "torch.mps": (_S + "cuda",),
+    "torch.mps": ("tensorlite.cuda",),
     "torch.multiprocessing": ("multiprocessing",),
     "torch.nn": ("tensorlite.nn",),
     "torch.nn.attention": (_S + "attention",),
@@ -97,7 +97,7 @@ MODULES: dict[str, tuple[str, ...]] = {
     "torch.utils.data.dataset": ("tensorlite.utils.data",),
     "torch.utils.data.sampler": ("tensorlite.utils.data",),
     "torch.version": (_S + "version",),
-    "torch.xpu": (_S + "cuda",),
+    "torch.xpu": ("tensorlite.cuda",),
     "torch._dynamo": (_S + "compiler",),
 }
 #: Top-level packages that resolve to tensorlite, or to placeholders alone.

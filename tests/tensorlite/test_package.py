@@ -40,3 +40,9 @@ def test_importing_brings_numpy_and_nothing_else():
         == set()
     )
     assert "tensorlite" in loaded
+
+
+def test_cuda_is_not_available_and_says_so():
+    assert ("cuda" if tl.cuda.is_available() else "cpu") == "cpu"
+    with pytest.raises(RuntimeError, match="CPU only"):
+        tl.cuda.current_device()

@@ -1,4 +1,4 @@
-"""torch.cuda, torch.xpu and torch.mps: not available."""
+"""`tensorlite.cuda`: there is none. `is_available()` says so, so that programs choose the CPU."""
 
 from __future__ import annotations
 
