@@ -1,4 +1,4 @@
-"""The comparison as one HTML page without network: both curves, their difference, the table, and tensorlite's computation graph."""
+"""The comparison as one HTML page without network: both curves, their difference, the table, and both computation graphs."""
 
 from __future__ import annotations
 
@@ -41,18 +41,30 @@ def write_page(path: Path, left: dict[str, Any], right: dict[str, Any], table: s
         curves=viz.training_curves(curves, x="update", title="Loss").svg,
         difference=viz.training_curves({"update": updates, "difference": gaps}, x="update", title="Difference").svg,
         table=escape(table),
-        graph="" if folder is None else f'<h2>One block with adapters</h2><div class="graph">{_graph(folder)}</div>',
+        graph="" if folder is None else _graphs(folder),
     )
     path.write_text(page, encoding="utf-8")
     return path
 
 
-def _graph(folder: Path) -> str:
+def _graphs(folder: Path) -> str:
+    from .torch_graph import graph_of_block
+
+    return (
+        f'<h2>One block with adapters, in tensorlite</h2><div class="graph">{_svg(_block(folder))}</div>'
+        "<h2>The same in torch: what its autograd keeps</h2>"
+        f'<div class="graph">{_svg(graph_of_block(folder))}</div>'
+    )
+
+
+def _block(folder: Path) -> viz.Graph:
     engine = TensorliteEngine(folder)
     engine.new_adapters(Recipe(targets=("q_proj", "v_proj"), dropout=0.0))
-    config = engine.model.config
-    x = np.random.default_rng(0).standard_normal((1, 4, config.d_model)).astype(np.float32)
-    picture = viz.graph(engine.model.decoder.layers[0], tl.from_numpy(x), record=False, name="one block")
+    x = np.random.default_rng(0).standard_normal((1, 4, engine.model.config.d_model)).astype(np.float32)
+    return viz.graph(engine.model.decoder.layers[0], tl.from_numpy(x), record=False, name="tensorlite")
+
+
+def _svg(picture: viz.Graph) -> str:
     with tempfile.TemporaryDirectory() as scratch:
         file = Path(scratch) / "graph.svg"
         picture.save(file)

@@ -18,6 +18,7 @@ from examples.phi2_lora.page import write_page
 from examples.phi2_lora.recipe import Recipe, batches, steps
 from examples.phi2_lora.run import SHOWN, run
 from examples.phi2_lora.table import comparison
+from examples.phi2_lora.torch_graph import graph_of_block
 
 ROOT = Path(__file__).parents[3]
 RECIPE = Recipe(lr=2e-3, batch_size=2, accumulate=2, max_steps=3, dropout=0.0)
@@ -55,9 +56,18 @@ def test_the_table_and_the_page(
     assert f"largest difference of a loss over 3 updates: {gap:.1e}" in text
     assert re.search(r"trainable +34,560 +34,560", text)
     page = write_page(tmp_path / "page.html", theirs, mine, text, folder).read_text()
-    assert page.count("<svg") == 3
+    assert page.count("<svg") == 4
     assert "http://" not in page.replace("http://www.w3.org", "")
     assert "https://" not in page
+
+
+def test_the_graph_of_torch_holds_the_adapters_and_each_function_once(folder: Path) -> None:
+    graph = graph_of_block(folder)
+    leaves = [node for node in graph.nodes if node.kind == "param"]
+    assert sorted(n.name.split(".")[1] for n in leaves) == ["q_proj", "q_proj", "v_proj", "v_proj"]
+    assert graph.params == 2 * 8 * (80 + 80)
+    used = {edge.src for edge in graph.edges}
+    assert used == set(range(len(graph.nodes) - 1))  # all but the output lead to it
 
 
 def test_tensorlite_needs_no_torch(folder: Path) -> None:
