@@ -176,7 +176,7 @@ class Calibration:
         """Learn from claims that the model was not trained on."""
         columns = tuple(np.sort(c[~np.isnan(c)]) for c in held_out.values.T)
         unscored = cls(held_out.fields, columns, np.empty(0))
-        return cls(held_out.fields, columns, np.sort(unscored.evidence(held_out).max(axis=1)))
+        return cls(held_out.fields, columns, _rounded(np.sort(unscored.evidence(held_out).max(axis=1))))
 
     def p_values(self, found: Surprises) -> Floats:
         """Conformal p-values (N, F) by field, NaN where a claim lacks it."""
@@ -194,7 +194,7 @@ class Calibration:
 
     def claim_p(self, scores: Floats) -> Floats:
         """Conformal p-values (N,) of claim scores."""
-        return conformal_p(scores, self.scores)
+        return conformal_p(_rounded(scores), self.scores)
 
     def to_arrays(self, prefix: str = "calibration.") -> dict[str, npt.NDArray[np.float32]]:
         """Arrays by name, to be saved beside the weights."""
@@ -206,6 +206,11 @@ class Calibration:
         """The calibration that `to_arrays` gave."""
         values = tuple(np.asarray(arrays[f"{prefix}{name}"], np.float64) for name in fields)
         return cls(tuple(fields), values, np.asarray(arrays[f"{prefix}#scores"], np.float64))
+
+
+def _rounded(scores: Floats) -> Floats:
+    """Scores as float32 holds them, as they are saved: many are equal, and equal ones must stay so."""
+    return scores.astype(np.float32).astype(np.float64)
 
 
 def _smooth(scores: Floats, calibration: Floats) -> Floats:

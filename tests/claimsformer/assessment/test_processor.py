@@ -105,6 +105,7 @@ def test_a_saved_processor_gives_the_same_verdicts(tmp_path: Path) -> None:
     assert again.model_version == fitted().model_version
     for a, b in zip(verdicts(fitted()), verdicts(again), strict=True):
         assert a.probability == pytest.approx(b.probability, abs=1e-4)
+        assert a.p_value == b.p_value
         assert (a.decision, [r.id for r in a.reasons]) == (b.decision, [r.id for r in b.reasons])
 
 
