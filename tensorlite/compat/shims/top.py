@@ -49,7 +49,7 @@ from .amp import (
     is_autocast_enabled,
 )
 from .compiler import compile
-from .cuda import OutOfMemoryError
+from ...cuda import OutOfMemoryError
 from .version import __version__
 
 __all__ = [
