@@ -18,7 +18,7 @@ from examples.phi2_lora.recipe import Curve, Recipe
 from examples.phi2_lora.tensorlite_engine import TensorliteEngine
 from examples.phi2_lora.torch_engine import TorchEngine
 
-RECIPE = Recipe(lr=2e-3, weight_decay=0.01, dropout=0.0, batch_size=4, accumulate=1, max_steps=60)
+RECIPE = Recipe(lr=1e-3, weight_decay=0.01, dropout=0.0, batch_size=4, accumulate=1, max_steps=60)
 Engines = tuple[TensorliteEngine, TorchEngine]
 
 
@@ -67,13 +67,14 @@ def test_sixty_updates_agree(trained: Any) -> None:
     assert gap(out / "mine", out / "first") > 1e-2
 
 
-def test_tensorlite_is_as_near_to_float64_as_torch(folder: Path, examples: list[Example], trained: Any) -> None:
-    (_, _), (a, b), out = trained
+def test_both_agree_with_float64(folder: Path, examples: list[Example], trained: Any) -> None:
+    _, (a, b), out = trained
     exact = TensorliteEngine(folder)
     exact.adapt(out / "first")
     exact.model.double()
     reference = exact.train(examples, RECIPE).losses
-    assert worst(a.losses, reference) <= max(1e-6, worst(b.losses, reference))
+    assert worst(a.losses, reference) <= 2e-6
+    assert worst(b.losses, reference) <= 2e-6
 
 
 def test_every_b_has_moved(trained: Any) -> None:

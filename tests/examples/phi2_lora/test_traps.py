@@ -25,7 +25,7 @@ from tensorlite.nn import functional as F
 
 from .test_engines import engines, gap
 
-RECIPE = Recipe(lr=1e-2, dropout=0.0, batch_size=4, accumulate=1, max_steps=3)
+RECIPE = Recipe(lr=1e-3, dropout=0.0, batch_size=4, accumulate=1, max_steps=3)
 
 
 # -- data -------------------------------------------------------------------------------------------------------------
