@@ -33,6 +33,15 @@ and the last line of an error says what to type next. Numbers of claims and memb
 | 2 | wrong usage |
 | 3 | `assess --fail-on-review`: a claim should be reviewed |
 | 130 | interrupted |
+
+Programs without a command of their own; each answers `--help` but the first, which takes no options:
+
+| program | does |
+|---|---|
+| `python -m tensorlite` | builds, checks and draws a small network |
+| `python -m tensorlite.viz module:factory --out model.svg` | draws what a function of yours builds: [Drawing](drawing.md) |
+| `python -m tensorlite.compat script.py` | runs a program written for torch: [how](compat.md) |
+| `python -m claimsformer` | the same as `claimsformer` |
 """
 
 

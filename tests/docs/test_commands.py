@@ -32,6 +32,15 @@ def test_every_command_is_on_the_page() -> None:
     assert sorted(headings) == sorted(defined)
 
 
+def test_every_program_of_the_packages_is_on_the_page() -> None:
+    root = commands.PAGE.parents[1]
+    programs = [path for package in ("tensorlite", "claimsformer") for path in (root / package).rglob("__main__.py")]
+    names = [".".join(path.relative_to(root).parent.parts) for path in programs]
+    assert names
+    text = commands.PAGE.read_text(encoding="utf-8")
+    assert [name for name in names if not re.search(rf"`python -m {re.escape(name)}[ `]", text)] == []
+
+
 def test_every_option_is_on_the_page() -> None:
     text = commands.PAGE.read_text(encoding="utf-8")
     group = click.Context(cli, info_name="claimsformer")
