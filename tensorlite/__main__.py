@@ -15,7 +15,9 @@ def main() -> None:
     y = (x @ weight + bias).relu()
     y.sum().backward()
     agrees = gradcheck(lambda x, w, b: (x @ w + b).relu(), (x, weight, bias))
-    print(f"tensorlite {tl.__version__}: y = relu(x @ W + b) for x {tuple(x.shape)}, W {tuple(weight.shape)}, b {tuple(bias.shape)}")
+    print(
+        f"tensorlite {tl.__version__}: y = relu(x @ W + b) for x {tuple(x.shape)}, W {tuple(weight.shape)}, b {tuple(bias.shape)}"
+    )
     print("dL/db =", bias.grad.tolist(), "for L = y.sum(); all gradients agree with numerical derivatives:", agrees)
     print(tl.viz.graph(y).text())
     print("Next: python -m tensorlite.viz --help draws your own model; README.md and docs/ go on from here.")

@@ -106,7 +106,9 @@ def convolution_weight(g: Any, x: Any, shape: Any, stride: Any, padding: Any, di
     each = rows @ np.swapaxes(
         columns, 2, 3
     )  # one product for each sample: BLAS reads the transposed columns where they lie
-    return each.sum(0, dtype=np.float64 if each.dtype.kind == "f" else None).astype(each.dtype, copy=False).reshape(shape)
+    return (
+        each.sum(0, dtype=np.float64 if each.dtype.kind == "f" else None).astype(each.dtype, copy=False).reshape(shape)
+    )
 
 
 convolution.grad(

@@ -19,7 +19,9 @@ from . import opinfo as harness
 from .test_opinfo import OPS, identify
 
 SAMPLES = 4
-CONVERSIONS = frozenset(["to", "type_as", "double", "cdouble", "float_power", "result_type"])  # their purpose is another dtype
+CONVERSIONS = frozenset(
+    ["to", "type_as", "double", "cdouble", "float_power", "result_type"]
+)  # their purpose is another dtype
 
 
 @pytest.mark.parametrize("op", [o for o in OPS if o.supports_autograd and torch.float32 in o.dtypes], ids=identify)

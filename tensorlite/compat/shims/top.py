@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from ...cuda import OutOfMemoryError
 from ...dtypes import get_default_dtype
 from ...func import vmap
 from ...nn.functional import (
@@ -49,7 +50,6 @@ from .amp import (
     is_autocast_enabled,
 )
 from .compiler import compile
-from ...cuda import OutOfMemoryError
 from .version import __version__
 
 __all__ = [
