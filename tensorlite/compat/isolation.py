@@ -36,11 +36,11 @@ def forget(new: set[str], hidden: dict[str, Any]) -> None:
 
 
 def restore(hidden: dict[str, Any]) -> None:
-    """Put the modules back, also as attributes of their packages."""
+    """Put the modules back, also as attributes of their packages, where it is not a function of the same name that stands there."""
     sys.modules.update(hidden)
     for name, module in hidden.items():
         parent, _, last = name.rpartition(".")
-        if parent in sys.modules and last in vars(sys.modules[parent]):
+        if parent in sys.modules and isinstance(vars(sys.modules[parent]).get(last), types.ModuleType):
             setattr(sys.modules[parent], last, module)
 
 

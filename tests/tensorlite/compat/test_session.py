@@ -287,3 +287,20 @@ def test_torch_has_every_name_of_the_stand_ins() -> None:
         if not any(hasattr(m, name) for m in modules)
     }
     assert strange == set()
+
+
+def test_a_function_with_the_name_of_its_module_stays_a_function():
+    """`package/__init__` that imports a function over the submodule of the same name keeps the function when the block ends."""
+    import sys
+    import types
+
+    from tensorlite.compat.isolation import restore
+
+    package, module = types.ModuleType("package_of_tests"), types.ModuleType("package_of_tests.tool")
+    package.tool = lambda: 1
+    sys.modules["package_of_tests"] = package
+    try:
+        restore({"package_of_tests.tool": module})
+        assert package.tool() == 1
+    finally:
+        del sys.modules["package_of_tests"], sys.modules["package_of_tests.tool"]
