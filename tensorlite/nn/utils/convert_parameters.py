@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from ...autograd.inplace import bump
+from ...ops.table import OPS
 from ...tensor import Tensor
 
 
 def parameters_to_vector(parameters: Iterable[Tensor]) -> Tensor:
     """The parameters, flattened, one after the other; differentiable."""
-    from ... import cat
-
-    return cat([p.reshape(-1) for p in parameters])  # type: ignore[no-any-return]
+    vector: Tensor = OPS["cat"]([p.reshape(-1) for p in parameters])
+    return vector
 
 
 def vector_to_parameters(vec: Tensor, parameters: Iterable[Tensor]) -> None:

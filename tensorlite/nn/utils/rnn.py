@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, NoReturn
 
+from ...ops.table import OPS
 from ...tensor import Tensor
 
 
@@ -12,7 +13,6 @@ def pad_sequence(
     sequences: Any, batch_first: bool = False, padding_value: float = 0.0, padding_side: str = "right"
 ) -> Tensor:
     """Tensors of shapes (L_i, *) as one of shape (max L, B, *), or (B, max L, *) with `batch_first`; differentiable."""
-    from ... import stack
     from ..functional import pad
 
     if padding_side not in ("right", "left"):
@@ -27,7 +27,8 @@ def pad_sequence(
         missing = longest - s.shape[0]
         ends = [0, missing] if padding_side == "right" else [missing, 0]
         padded.append(pad(s, [0, 0] * (s.ndim - 1) + ends, value=padding_value) if missing else s)
-    return stack(padded, 0 if batch_first else 1)  # type: ignore[no-any-return]
+    stacked: Tensor = OPS["stack"](padded, 0 if batch_first else 1)
+    return stacked
 
 
 def unpad_sequence(padded_sequences: Tensor, lengths: Any, batch_first: bool = False) -> list[Tensor]:
