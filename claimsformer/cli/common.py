@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 __all__ = ["PRETRAINED", "as_json", "directory_options", "load_directory", "load_processor", "read", "reading_options"]
 
-PRETRAINED = Path(str(files("claimsformer.assessment") / "pretrained"))
+PRETRAINED = Path(str(files("claimsformer") / "assessment" / "pretrained"))  # without importing the package
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 as_json: Decorator = click.option("--json", "as_json", is_flag=True, help="Print JSON for programs.")

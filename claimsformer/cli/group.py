@@ -19,6 +19,7 @@ COMMANDS: Final = {
     "evaluate": "How good a model is, with intervals, next to other methods in the same run.",
     "generate": "Make claims with known anomalies.",
     "deidentify": "Remove or replace what identifies people (HIPAA Safe Harbor).",
+    "models": "Real pretrained weights: which there are, and fetching them.",
     "doctor": "Check this installation.",
 }
 EXIT_ERROR, EXIT_USAGE, EXIT_INTERRUPTED = 1, 2, 130

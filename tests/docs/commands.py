@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import click
 from click.testing import CliRunner
 
 from claimsformer.cli import cli
@@ -54,10 +55,20 @@ def help_text(*words: str) -> str:
     return result.output.strip()
 
 
+def _all_words() -> list[tuple[str, ...]]:
+    """Every command, and behind a command that has some the commands of its own."""
+    found: list[tuple[str, ...]] = []
+    for name in COMMANDS:
+        command = cli.get_command(click.Context(cli), name)
+        inner = list(command.commands) if isinstance(command, click.Group) else []
+        found += [(name,), *((name, each) for each in inner)]
+    return found
+
+
 def page() -> str:
     """The text of docs/commands.md."""
     parts = [_HEAD, f"## claimsformer\n\n```text\n{help_text()}\n```\n"]
-    parts += [f"## claimsformer {name}\n\n```text\n{help_text(name)}\n```\n" for name in COMMANDS]
+    parts += [f"## claimsformer {' '.join(words)}\n\n```text\n{help_text(*words)}\n```\n" for words in _all_words()]
     return "\n".join(parts)
 
 

@@ -23,11 +23,12 @@ def test_the_page_is_up_to_date() -> None:
 
 def test_every_command_is_on_the_page() -> None:
     """By another way than the page's: the modules that define a command."""
-    folder = Path(claimsformer.cli.__file__).parent
-    defined = {
-        m[1] for path in folder.glob("*.py") for m in re.finditer(r'@click\.command\(name="(\w+)"', path.read_text())
-    }
-    headings = re.findall(r"^## claimsformer (\w+)$", commands.PAGE.read_text(encoding="utf-8"), re.MULTILINE)
+    defined: set[str] = set()
+    for path in Path(claimsformer.cli.__file__).parent.glob("*.py"):
+        text = path.read_text()
+        defined |= {m[1] for m in re.finditer(r'@click\.(?:command|group)\(name="(\w+)"', text)}
+        defined |= {f"{path.stem} {m[1]}" for m in re.finditer(r'@command\.command\(name="(\w+)"', text)}
+    headings = re.findall(r"^## claimsformer (.+)$", commands.PAGE.read_text(encoding="utf-8"), re.MULTILINE)
     assert defined
     assert sorted(headings) == sorted(defined)
 
