@@ -19,6 +19,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from tensorlite.nn.utils import skip_init
 from tensorlite.utils.safetensors import save_file
 
 from ..errors import ConfigError, ReadError
@@ -296,12 +297,12 @@ def convert_gguf(path: str | Path, folder: str | Path) -> Path:
 
 def from_gguf(path: str | Path) -> tuple[Transformer, TextTokenizer]:
     """The model, in evaluation mode, and the tokenizer of a GGUF file. Raises ReadError or ConfigError."""
-    from .hugging_face import config_from_hugging_face, weights_from_hugging_face
+    from .hugging_face import config_from_hugging_face, fill, weights_from_hugging_face
 
     file = open_gguf(path)
-    model = Transformer(config_from_hugging_face(hugging_face_config(file)), seed=0)
-    arrays = weights_from_hugging_face(_weights(file), "llama")
-    if model.config.tie_weights:
-        arrays["lm_head.weight"] = arrays["embedding.token.weight"]
-    model.load_state_dict(arrays)
+    model = skip_init(Transformer, config_from_hugging_face(hugging_face_config(file)), fill=False)
+    try:
+        fill(model, weights_from_hugging_face(_weights(file), "llama"))
+    except RuntimeError as error:
+        raise ReadError(f"the tensors in {path} do not fit its header: {error}") from error
     return model.eval(), tokenizer_of(file)

@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from tensorlite.nn.utils import skip_init
 from tensorlite.utils.safetensors import SafetensorError, safe_open
 
 from ..errors import ConfigError, ReadError
@@ -35,22 +36,36 @@ _ACTIVATIONS = {
 
 
 def from_hugging_face(folder: str | Path) -> Transformer:
-    """The model of a folder that transformers saved, in evaluation mode. Raises ReadError or ConfigError."""
+    """The model of a folder that transformers saved, in evaluation mode. Raises ReadError or ConfigError.
+
+    float32 weights are the pages of the files: nothing is read before it is used, processes share what they read, and a page
+    that is written to becomes a copy. bfloat16 and float16 are widened to float32 when they are loaded.
+    """
     folder = Path(folder)
     try:
         config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     except (OSError, json.JSONDecodeError) as error:
         raise ReadError(f"cannot read config.json in {folder}: {error}") from error
-    model = Transformer(config_from_hugging_face(config), seed=0)
-    arrays = weights_from_hugging_face(_tensors(folder), config["model_type"])
-    if model.lm_head is not None and model.config.tie_weights:
-        arrays["lm_head.weight"] = arrays["embedding.token.weight"]
-    wanted = set(model.state_dict())
+    model = skip_init(Transformer, config_from_hugging_face(config), fill=False)
     try:
-        model.load_state_dict({name: array for name, array in arrays.items() if name in wanted})
+        fill(model, weights_from_hugging_face(_tensors(folder), config["model_type"]))
     except RuntimeError as error:
         raise ReadError(f"the weights in {folder} do not fit its config.json: {error}") from error
     return model.eval()
+
+
+def fill(model: Transformer, arrays: Arrays) -> None:
+    """Make `arrays` the weights of the model, without copies where they are float32; what it has no place for is left out.
+
+    Raises RuntimeError for what is missing or has another shape.
+    """
+    tied = model.lm_head is not None and model.config.tie_weights
+    if tied:
+        arrays["lm_head.weight"] = arrays["embedding.token.weight"]
+    wanted = set(model.state_dict())
+    model.load_state_dict({n: np.asarray(a, np.float32) for n, a in arrays.items() if n in wanted}, assign=True)
+    if tied and model.lm_head is not None:
+        model.lm_head.weight = model.output_embedding.token.weight
 
 
 def _tensors(folder: Path) -> Arrays:
@@ -62,8 +77,8 @@ def _tensors(folder: Path) -> Arrays:
             files = ["model.safetensors"]
         arrays: Arrays = {}
         for file in files:
-            with safe_open(folder / file) as opened:
-                arrays |= {name: opened.get_array(name) for name in opened.keys()}  # noqa: SIM118
+            opened = safe_open(folder / file)
+            arrays |= {name: opened.get_array(name, copy=False, on_write=True) for name in opened.keys()}  # noqa: SIM118
     except (OSError, SafetensorError, json.JSONDecodeError) as error:
         raise ReadError(f"cannot read the weights in {folder}: {error}") from error
     return arrays

@@ -34,20 +34,21 @@ class Transformer(nn.Module):
     """Encoder, decoder or encoder-decoder, as `config.architecture` says.
 
     Ids are integer tensors or arrays `(B, T)`; masks are boolean (or 0/1) with True for real tokens. With `seed`, the
-    same seed gives the same weights and the global random state is left as it was.
+    same seed gives the same weights and the global random state is left as it was. `fill=False` leaves the layers as
+    they were made, for weights that are read from a file next.
     """
 
-    def __init__(self, config: TransformerConfig, seed: int | None = None) -> None:
+    def __init__(self, config: TransformerConfig, seed: int | None = None, *, fill: bool = True) -> None:
         super().__init__()
         self.config = config
         if seed is None:
-            self._build()
+            self._build(fill)
         else:
             with tl.random.fork_rng():
                 tl.manual_seed(seed)
-                self._build()
+                self._build(fill)
 
-    def _build(self) -> None:
+    def _build(self, fill: bool) -> None:
         config = self.config
         self.rotary = RotaryEmbedding(config.rotary_dim, config.rotary_base) if config.position == "rotary" else None
         self.embedding = InputEmbedding(config, config.vocab_size)
@@ -66,7 +67,8 @@ class Transformer(nn.Module):
         self.lm_head: nn.Linear | None = None
         if config.head:
             self.lm_head = nn.Linear(config.d_model, config.decoder_vocab_size, bias=config.head_bias)
-        initialize(self, config)
+        if fill:
+            initialize(self, config)
         if self.lm_head is not None and config.tie_weights:
             self.lm_head.weight = self.output_embedding.token.weight
 
@@ -199,7 +201,7 @@ class Transformer(nn.Module):
     @classmethod
     def from_pretrained(cls, folder: str | Path) -> Self:
         """The model of such a folder, in evaluation mode. Raises ReadError for what is missing, damaged or of another shape."""
-        model = cls(TransformerConfig.load(Path(folder) / pretrained.CONFIG), seed=0)
+        model = nn.utils.skip_init(cls, TransformerConfig.load(Path(folder) / pretrained.CONFIG), fill=False)
         pretrained.load_weights(model, folder)
         return model.eval()
 

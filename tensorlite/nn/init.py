@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import warnings
+from contextvars import ContextVar
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,10 @@ _GAINS = {
     "linear": 1.0, "conv1d": 1.0, "conv2d": 1.0, "conv3d": 1.0, "conv_transpose1d": 1.0, "conv_transpose2d": 1.0, "conv_transpose3d": 1.0,
     "sigmoid": 1.0, "tanh": 5.0 / 3, "relu": math.sqrt(2.0), "selu": 3.0 / 4,
 }  # fmt: skip
+
+
+#: While it is true, random values are not drawn: see nn.utils.skip_init.
+skipped: ContextVar[bool] = ContextVar("skipped", default=False)
 
 
 def calculate_gain(nonlinearity: str, param: Any = None) -> float:
@@ -41,12 +46,16 @@ def _working_dtype(tensor: Tensor) -> Any:
 
 def uniform_(tensor: Tensor, a: float = 0.0, b: float = 1.0, generator: Generator | None = None) -> Tensor:
     """Uniform in [a, b)."""
+    if skipped.get():
+        return tensor
     values = source(generator).random(tensor._data.shape, _working_dtype(tensor))
     return _write(tensor, values * (b - a) + a)
 
 
 def normal_(tensor: Tensor, mean: float = 0.0, std: float = 1.0, generator: Generator | None = None) -> Tensor:
     """Normal."""
+    if skipped.get():
+        return tensor
     values = source(generator).standard_normal(tensor._data.shape, _working_dtype(tensor))
     return _write(tensor, values * std + mean)
 
@@ -60,6 +69,8 @@ def trunc_normal_(
     generator: Generator | None = None,
 ) -> Tensor:
     """Normal, cut off at `a` and `b` (values, not multiples of `std`)."""
+    if skipped.get():
+        return tensor
     if mean < a - 2 * std or mean > b + 2 * std:
         warnings.warn(
             "mean is more than 2 std from [a, b] in nn.init.trunc_normal_. The distribution of values may be incorrect.",

@@ -156,7 +156,7 @@ class safe_open:
         with open(self.filename, "rb") as file:
             self._read_header(file, size)
         self._bytes: Any = (
-            np.memmap(self.filename, np.uint8, "r") if size > self._start else np.zeros(self._start, np.uint8)
+            np.memmap(self.filename, np.uint8, "c") if size > self._start else np.zeros(self._start, np.uint8)
         )
 
     @classmethod
@@ -181,11 +181,15 @@ class safe_open:
         """The strings stored beside the tensors; None if the file has none."""
         return self._metadata
 
-    def get_array(self, name: str, copy: bool = True) -> Any:
-        """The values as an ndarray; bfloat16 is widened to float32. `copy=False` gives read-only pages of the file where possible."""
+    def get_array(self, name: str, copy: bool = True, on_write: bool = False) -> Any:
+        """The values as an ndarray; bfloat16 is widened to float32. `copy=False` gives pages of the file where possible: read-only, or,
+        with `on_write`, pages that are copied when they are written to. The file itself is never changed."""
         if name not in self._entries:
             raise SafetensorError(f"{self.filename}: File does not contain tensor {name}")
-        return _view(self._bytes[self._start :], self._entries[name], copy)
+        array = _view(self._bytes[self._start :], self._entries[name], copy)
+        if not (copy or on_write):
+            array.flags.writeable = False
+        return array
 
     def get_tensor(self, name: str, copy: bool = True) -> Tensor:
         """The tensor of that name; see `get_array`."""
