@@ -44,6 +44,7 @@ from .random import Generator, default_generator, initial_seed, manual_seed, see
 from .tensor import Size, Tensor, device
 from .tensor import namespace as _namespace
 from .tensor.creation import tensor  # the function, not the subpackage of that name
+from .tensor.device import layout, sparse_coo, strided
 
 __version__ = "0.1.0"
 
@@ -57,7 +58,6 @@ cfloat, cdouble = complex64, complex128
 
 inf, nan, pi, e = _math.inf, _math.nan, _math.pi, _math.e
 newaxis = None
-strided = "strided"
 contiguous_format, preserve_format = "contiguous_format", "preserve_format"
 
 _SUBPACKAGES = frozenset(
@@ -71,6 +71,7 @@ _SUBPACKAGES = frozenset(
         "nn",
         "optim",
         "profiler",
+        "sparse",
         "special",
         "testing",
         "utils",
@@ -81,6 +82,8 @@ _ELSEWHERE = {
     "set_printoptions": ("tensor.printing", "set_printoptions"),
     "save": ("utils.checkpoints", "save"),
     "load": ("utils.checkpoints", "load"),
+    "sparse_coo_tensor": ("tensor.sparse", "sparse_coo_tensor"),
+    "spmm": ("tensor.functions_linalg", "mm"),
     "get_num_threads": ("kernels.threads", "get_num_threads"),
     "set_num_threads": ("kernels.threads", "set_num_threads"),
     **{
@@ -144,6 +147,7 @@ __all__ = [
     "int64",
     "is_grad_enabled",
     "is_inference_mode_enabled",
+    "layout",
     "long",
     "manual_seed",
     "no_grad",
@@ -154,6 +158,8 @@ __all__ = [
     "set_grad_enabled",
     "set_rng_state",
     "short",
+    "sparse_coo",
+    "strided",
     "tensor",
     "uint8",
 ]

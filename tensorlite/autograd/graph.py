@@ -145,6 +145,14 @@ class Variable:
         return vc
 
 
+class NoArray(NotImplementedError):
+    """Raised by `_data` of a Variable that is not one array (a sparse tensor): its class computes ops by `run(op, args)`."""
+
+    def __init__(self, operand: Any, message: str) -> None:
+        super().__init__(message)
+        self.operand = operand
+
+
 def wrap(data: Any) -> Any:
     """A tensor over `data` without history."""
     t = _new(Variable.tensor_type)

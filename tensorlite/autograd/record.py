@@ -11,7 +11,7 @@ from ..dtypes import default_for, get_default_dtype, result_dtype
 from ..errors import explain
 from ..ops.basic import cast
 from ..ops.table import Op
-from .graph import Node, Variable, edge, forward_trace, make_node, wrap
+from .graph import NoArray, Node, Variable, edge, forward_trace, make_node, wrap
 from .mode import enable_grad, mode
 
 #: Called as `observer(op, args, outputs)` after every op while a trace or a profile is being taken.
@@ -22,17 +22,20 @@ def apply(op: Op, args: tuple[Any, ...], kwargs: dict[str, Any] | None = None) -
     """Run `op` on tensors and plain values. Returns a tensor, or a tuple of them."""
     if kwargs or op.rest is not None or len(args) != len(op.params):
         args = op.bind(args, kwargs or {})
-    if op.variadic:
-        return _apply_variadic(op, args)
     values = list(args)
     mask = 0
-    for i, a in enumerate(args):
-        if isinstance(a, Variable):
-            if a._base is not None:
-                refresh(a)
-            values[i] = a._data
-            if a._rg and i in op.differentiable:
-                mask |= 1 << i
+    try:
+        if op.variadic:
+            return _apply_variadic(op, args)
+        for i, a in enumerate(args):
+            if isinstance(a, Variable):
+                if a._base is not None:
+                    refresh(a)
+                values[i] = a._data
+                if a._rg and i in op.differentiable:
+                    mask |= 1 << i
+    except NoArray as found:
+        return found.operand.run(op, args)
     if op.promote is not None:
         args = _promote(op, args, values)
     out, aux = compute(op, values)

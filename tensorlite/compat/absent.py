@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 _TRANSFORMER = "attention modules and the transformer are claimsformer's: claimsformer.transformer"
-_SPARSE = "there are no sparse layouts; use a dense tensor, or index_add_ for a sum over edges"
+_SPARSE = "of the sparse layouts there is COO alone: sparse_coo_tensor, x.to_sparse()"
 _STORAGE = "there is no storage object; x.numpy() is the memory, x.data_ptr() its address, x.nbytes its size"
 _DISTRIBUTED = "one process computes; there are no process groups"
 _CUDA = "tensorlite computes on the CPU only"
@@ -17,12 +17,13 @@ REASONS: dict[str, str] = {
     "torch.nn.TransformerDecoder": _TRANSFORMER,
     "torch.nn.TransformerDecoderLayer": _TRANSFORMER,
     "torch.nn.functional.multi_head_attention_forward": _TRANSFORMER,
-    "torch.sparse_coo_tensor": _SPARSE,
+    "torch.sparse_bsr_tensor": _SPARSE,
+    "torch.sparse_csc_tensor": _SPARSE,
+    "torch.sparse_csr": _SPARSE,
     "torch.sparse_csr_tensor": _SPARSE,
-    "torch.spmm": _SPARSE,
-    "torch.sparse.": _SPARSE,
-    "torch.optim.SparseAdam": _SPARSE,
-    "torch.Tensor.to_sparse": _SPARSE,
+    "torch.Tensor.to_sparse_csr": _SPARSE,
+    "torch.sparse.": "of torch.sparse there are mm, addmm, sum and the constructors",
+    "torch.optim.SparseAdam": "gradients are dense",
     "torch.Tensor.storage": _STORAGE,
     "torch.Tensor.untyped_storage": _STORAGE,
     "torch.storage.": _STORAGE,

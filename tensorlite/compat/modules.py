@@ -85,6 +85,7 @@ MODULES: dict[str, tuple[str, ...]] = {
     "torch.optim.swa_utils": ("tensorlite.optim.swa_utils",),
     "torch.random": ("tensorlite.random", "tensorlite"),
     "torch.serialization": ("tensorlite.utils.checkpoints",),
+    "torch.sparse": ("tensorlite.sparse",),
     "torch.special": ("tensorlite.special",),
     "torch.testing": (_S + "testing",),
     "torch.torch_version": (_S + "version",),

@@ -11,7 +11,7 @@ from .table import OPS, Op, op
 CORE = ("basic", "compare", "elementwise", "index", "linalg", "reduce", "shape")
 FURTHER = (
     "activation", "along", "attention", "conv", "cumulative", "decompositions", "dropout", "embedding", "extrema", "fill", "gather", "join",
-    "linear", "loss", "norm", "pool", "rearrange", "softmax", "solve", "sort", "special",
+    "linear", "loss", "norm", "pool", "rearrange", "softmax", "solve", "sort", "sparse", "special",
 )  # fmt: skip
 
 

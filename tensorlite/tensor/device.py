@@ -1,4 +1,4 @@
-"""Devices: there is one, the CPU."""
+"""Devices: there is one, the CPU. Layouts: there are two, strided and sparse."""
 
 from __future__ import annotations
 
@@ -41,3 +41,15 @@ class device:
 
 
 cpu = device("cpu")
+
+
+class layout(str):
+    """How a tensor keeps its elements: `strided` (one array) or `sparse_coo` (positions and values). Compares equal to its name."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return f"tensorlite.{self}"
+
+
+strided, sparse_coo = layout("strided"), layout("sparse_coo")

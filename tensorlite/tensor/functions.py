@@ -108,10 +108,10 @@ def moveaxis(input: Tensor, source: Any, destination: Any) -> Tensor:
 
 
 def t(input: Tensor) -> Tensor:
-    """The transpose of a matrix; 0-d and 1-d tensors as they are."""
+    """The transpose of a matrix; of 0-d and 1-d tensors a view."""
     if input.ndim > 2:
         raise RuntimeError(f"t() expects a tensor with <= 2 dimensions, but self is {input.ndim}D")
-    return apply(shape.transpose, (input, 0, 1)) if input.ndim == 2 else input
+    return apply(shape.transpose, (input, 0, 1 if input.ndim == 2 else 0))  # type: ignore[no-any-return]
 
 
 def _numpy_t(self: Tensor) -> Tensor:
@@ -623,6 +623,18 @@ def argwhere(input: Tensor) -> Tensor:
     return wrap(np.argwhere(input._data).astype(np.int64))  # type: ignore[no-any-return]
 
 
+def to_sparse(self: Tensor, sparse_dim: int | None = None, *, layout: Any = None) -> Tensor:
+    """The elements that are not zero and their positions, as a sparse tensor (COO)."""
+    from .sparse import from_dense
+
+    return from_dense(self, sparse_dim, layout=layout)
+
+
+def to_dense(self: Tensor, dtype: Any = None, *, masked_grad: Any = None) -> Tensor:
+    """The tensor itself; a sparse one with its zeros written out."""
+    return self if dtype is None else self.to(dtype)
+
+
 _BOTH: list[Callable[..., Any]] = [
     adjoint, argwhere, broadcast_to, contiguous, copy_, cumulative_trapezoid, diag, diagflat, dsplit, expand_as, fill, fill_,
     fill_diagonal_, flatten, fliplr, flipud, hsplit, index_put, index_put_, index_reduce, is_contiguous, moveaxis, narrow, narrow_copy,
@@ -642,7 +654,7 @@ EXPORTS: dict[str, tuple[Callable[..., Any], bool]] = {
 }
 
 PROPERTIES: dict[str, Callable[[Tensor], Tensor]] = {"T": _numpy_t, "mT": _matrix_t, "H": _hermitian, "mH": adjoint}
-METHODS: dict[str, Callable[..., Any]] = {"where": _where_method}
+METHODS: dict[str, Callable[..., Any]] = {"where": _where_method, "to_sparse": to_sparse, "to_dense": to_dense}
 for _name, _function in PROPERTIES.items():
     if _name not in Tensor.__dict__:
         setattr(Tensor, _name, property(_function))

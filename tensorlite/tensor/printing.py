@@ -151,19 +151,48 @@ def tensor_repr(t: Any) -> str:
             suffixes.append(f"size={tuple(values.shape)}")
         if values.dtype != default:
             suffixes.append(dtype)
-    elif values.dtype not in (default, default_complex(), np.dtype(np.int64), np.dtype(np.bool_)):
+    elif values.dtype not in _unsaid():
         suffixes.append(dtype)
+    suffixes += _history(t)
+    return _with_suffixes(prefix + array_body(values, len(prefix)), suffixes, len(prefix)) + ")"
+
+
+def _history(t: Any) -> list[str]:
     if t.grad_fn is not None:
-        suffixes.append(f"grad_fn=<{t.grad_fn.name()}>")
-    elif t._rg:
-        suffixes.append("requires_grad=True")
-    text = prefix + array_body(values, len(prefix))
+        return [f"grad_fn=<{t.grad_fn.name()}>"]
+    return ["requires_grad=True"] if t._rg else []
+
+
+def _with_suffixes(text: str, suffixes: list[str], indent: int, newline: bool = False) -> str:
+    """`text` with its suffixes appended, each on a new line where the old one would get too long."""
     width = len(text) - text.rfind("\n") + 1
     for suffix in suffixes:
-        if width + len(suffix) + 2 > _options.linewidth:
-            text += ",\n" + " " * len(prefix) + suffix
-            width = len(prefix) + len(suffix)
+        if newline or width + len(suffix) + 2 > _options.linewidth:
+            text += ",\n" + " " * indent + suffix
+            width = indent + len(suffix)
+            newline = False
         else:
             text += ", " + suffix
             width += len(suffix) + 2
-    return text + ")"
+    return text
+
+
+def sparse_repr(t: Any) -> str:
+    """`tensor(indices=tensor([...]), values=tensor([...]), size=..., nnz=..., layout=...)`."""
+    prefix = "tensor("
+    lines = []
+    for name, values in (("indices", t._positions), ("values", t._entries._data)):
+        start = f"{name}=tensor("
+        empty = f", size={values.shape}" if not values.size else ""
+        lines.append(start + array_body(values, len(prefix) + len(start)) + empty + ")")
+    suffixes = [f"size={tuple(t.shape)}", f"nnz={t._nnz()}"]
+    if t._entries._data.dtype not in _unsaid():
+        suffixes.append(f"dtype={t.dtype!r}")
+    suffixes.append(f"layout={t.layout!r}")
+    text = prefix + (",\n" + " " * len(prefix)).join(lines)
+    return _with_suffixes(text, suffixes + _history(t), len(prefix), newline=True) + ")"
+
+
+def _unsaid() -> tuple[Any, ...]:
+    """The dtypes that a reader expects, and that are not printed."""
+    return get_default_dtype().dtype, default_complex(), np.dtype(np.int64), np.dtype(np.bool_)

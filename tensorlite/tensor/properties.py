@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from ..dtypes import dtype, from_numpy_dtype, promote, result_dtype, to_numpy_dtype
+from .device import strided
 from .size import Size
 from .tensor import Tensor
 
@@ -210,6 +211,6 @@ Tensor.cuda = _no_cuda  # type: ignore[attr-defined]
 for _flag in ("is_cuda", "is_mps", "is_sparse", "is_quantized", "is_meta"):
     setattr(Tensor, _flag, property(lambda self: False))
 Tensor.is_cpu = property(lambda self: True)  # type: ignore[attr-defined]
-Tensor.layout = property(lambda self: "strided")  # type: ignore[attr-defined]
+Tensor.layout = property(lambda self: strided)  # type: ignore[attr-defined]
 Tensor.output_nr = property(lambda self: self._out)  # type: ignore[attr-defined]
 Tensor.is_view = property(lambda self: self._base is not None)  # type: ignore[attr-defined]

@@ -19,7 +19,7 @@ from .convert import to_lite
 #: Optimizers of the database that tensorlite does not have, and why.
 LEFT_OUT = {
     "Muon": "orthogonalises in bfloat16, which NumPy does not have",
-    "SparseAdam": "works on sparse gradients only, and there are no sparse tensors",
+    "SparseAdam": "works on sparse gradients only, and those of embeddings are dense here",
 }
 
 STEPS = 20

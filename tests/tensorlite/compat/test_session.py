@@ -134,7 +134,7 @@ def test_missing_names_fail_when_called(torch: Any) -> None:
         transforms.Compose([transforms.ToTensor])
     with pytest.raises(AttributeError, match=r"torch\.Tensor\.trnspose .*torch\.Tensor\.transpose"):
         torch.ones(1).trnspose(0, 1)
-    assert not hasattr(torch.ones(1), "to_sparse")
+    assert not hasattr(torch.ones(1), "to_sparse_csr")
 
 
 def test_the_report_tells_present_missing_and_called() -> None:
@@ -143,14 +143,14 @@ def test_the_report_tells_present_missing_and_called() -> None:
         torch.zeros(1)
         _ = torch.nn.Transformer
         with pytest.raises(MissingName):
-            torch.sparse_coo_tensor([], [])
+            torch.sparse_csr_tensor([], [], [])
     assert "torch.zeros" in report.present
-    assert set(report.missing) == {"torch.nn.Transformer", "torch.sparse_coo_tensor"}
-    assert report.calls == {"torch.sparse_coo_tensor": 1}
+    assert set(report.missing) == {"torch.nn.Transformer", "torch.sparse_csr_tensor"}
+    assert report.calls == {"torch.sparse_csr_tensor": 1}
     text = report.text()
     assert "torch.nn.Transformer (never called): " in text
-    assert "torch.sparse_coo_tensor (called 1 x): there are no sparse layouts" in text
-    assert report.as_dict()["calls"] == {"torch.sparse_coo_tensor": 1}
+    assert "torch.sparse_csr_tensor (called 1 x): of the sparse layouts there is COO alone" in text
+    assert report.as_dict()["calls"] == {"torch.sparse_csr_tensor": 1}
 
 
 def test_no_module_of_tensorlite_is_taken_for_one_of_torch(torch: Any) -> None:
