@@ -188,11 +188,17 @@ class ClaimsProcessor:
         return self._judge(conform(claims), history, directory, on_progress)[0]
 
     def _judge(
-        self, claims: pl.DataFrame, history: pl.DataFrame | None, directory: Directory | None, on_progress: Tell
+        self,
+        claims: pl.DataFrame,
+        history: pl.DataFrame | None,
+        directory: Directory | None,
+        on_progress: Tell,
+        findings: pl.DataFrame | None = None,
     ) -> tuple[pl.DataFrame, Evidence, Surprises, pl.DataFrame, ClaimBatch]:
         batch = self._encode(claims)
         found = self._surprises(batch, on_progress, "assessing")
-        findings = run_edits(claims, self.tables, history=history, directory=directory)
+        if findings is None:
+            findings = run_edits(claims, self.tables, history=history, directory=directory)
         thin = self._thin(batch)
         evidence = _without_surprise(self._evidence(claims, found, findings), thin != "")
         probability = self._fusion.probability(evidence)
@@ -240,15 +246,17 @@ class ClaimsProcessor:
         directory: Directory | None = None,
         explain: Literal["suspicious", "all", "none"] = "suspicious",
         on_progress: Tell = _silent,
+        findings: pl.DataFrame | None = None,
     ) -> list[Assessment]:
         """The verdict on each claim, in the order given; `history` holds earlier claims, for duplicates and the like.
 
         `explain` says which claims get expected values, hints and similar claims, which cost a pass of the model each.
+        `findings` are those of `run_edits` on these claims, where the edits ran before, over more claims than these.
         Raises NotFittedError before `fit`.
         """
         self._check_fitted()
         claims = conform(claims)
-        table, evidence, found, findings, batch = self._judge(claims, history, directory, on_progress)
+        table, evidence, found, findings, batch = self._judge(claims, history, directory, on_progress, findings)
         by_row = {k[0]: part for k, part in findings.group_by("row", maintain_order=True)}
         p_fields = self._calibration.p_values(found)
         results = []
