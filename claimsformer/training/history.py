@@ -51,6 +51,11 @@ class History(Mapping[str, Floats]):
         """The numbers of the last evaluation."""
         return dict(self._rows[-1]) if self._rows else {}
 
+    @property
+    def last_update(self) -> dict[str, float]:
+        """The numbers of the last update."""
+        return {name: values[-1] for name, values in self._updates.items() if values}
+
     def plot(self, **options: Any) -> Picture:
         """The curves of loss and metrics, drawn by `tensorlite.viz.training_curves`; `.save("curves.svg")` writes them.
 

@@ -34,7 +34,8 @@ __all__ = ["Position", "Run"]
 
 @dataclass
 class Position:
-    """Where a run stands. `total` and `weight` are the epoch's losses so far, `batch` its micro-batches."""
+    """Where a run stands. `total` and `weight` are the epoch's losses so far, `batch` its micro-batches; `read_out` when the
+    loader has said that there are no more."""
 
     epoch: int = 0
     batch: int = 0
@@ -43,6 +44,7 @@ class Position:
     weight: float = 0.0
     best: float | None = None
     evaluations_since_best: int = 0
+    read_out: bool = False
 
 
 class Run:
@@ -59,7 +61,10 @@ class Run:
                 "train and val are one loader, whose place an evaluation would move",
                 hint="make a second loader for val",
             )
-        self.batches: int | None = len(self.loader) if hasattr(self.loader, "__len__") else None
+        self.batches = _length(self.loader)
+        if self.batches == 0:
+            raise ConfigError("the data hold no batch", hint="a loader with drop_last drops all of too few examples")
+        self._check_monitor()
         if dry:
             self.max_steps = 1
         self.stepper = Stepper(t.model, t.loss, t.optimizer, t.forward, t.clip)
@@ -89,7 +94,7 @@ class Run:
             self.started, self.first_step, self.seen = time.perf_counter(), self.at.step, 0
             try:
                 with self.interrupts:
-                    while not self._over():
+                    while self._epoch_read() or not self._over():  # an epoch that was read to its end is evaluated
                         self._epoch()
             finally:
                 self.reporter.stop()
@@ -103,6 +108,10 @@ class Run:
         full = self.max_steps is not None and self.at.step >= self.max_steps
         return self.at.epoch >= self.epochs or full or self._stopping()
 
+    def _epoch_read(self) -> bool:
+        """Whether the updates of this epoch are made; what is left of it is its evaluation."""
+        return self.at.read_out or (self.at.batch > 0 and self.at.batch == self.batches)
+
     def _stopping(self) -> bool:
         t = self.trainer
         patience_lost = t.patience is not None and self.at.evaluations_since_best >= t.patience
@@ -115,7 +124,7 @@ class Run:
     def _epoch(self) -> None:
         t, at = self.trainer, self.at
         t.model.train()
-        for group in self._groups(iter(self.loader)):
+        for group in () if at.read_out else self._groups(iter(self.loader)):
             self.lr = self._rate()
             update = self.stepper.update(group)
             if not isinstance(self.scheduler, ReduceLROnPlateau):
@@ -126,7 +135,7 @@ class Run:
                 count, self.unit = size_of(batch)
                 self.seen += count
             self._tell(update)
-            complete = at.batch == self.batches
+            complete = self._epoch_read()
             if t.evaluate_every and at.step % t.evaluate_every == 0 and not complete:
                 self._evaluate()
                 t.model.train()
@@ -134,22 +143,24 @@ class Run:
                 self._save()
             if self._over() and not complete:  # a complete epoch ends by itself, with its evaluation
                 return
+        if not at.batch:
+            raise ConfigError("the data hold no batch", hint="a loader with drop_last drops all of too few examples")
         self._evaluate(end_of_epoch=True)
 
     def _groups(self, batches: Iterator[Any]) -> Iterator[list[Any]]:
         while group := list(itertools.islice(batches, self.trainer.accumulate)):
+            self.at.read_out = len(group) < self.trainer.accumulate
             yield group
 
     def _finish(self) -> None:
         t = self.trainer
-        if (
-            self.at.batch and self.at.step > self.first_step and not t.stop_reason
-        ):  # max_steps ended the run within an epoch
-            self._evaluate()
+        if self.at.batch and not t.stop_reason and self.history.last.get("step") != self.at.step:
+            self._evaluate()  # max_steps ended the run within an epoch
         self._save()
         self.history.stopped = t.stop_reason
         if self.interrupts.asked and self.journal:
-            call = t.resume_call or f'trainer.fit(train, val, epochs={self.epochs}, resume="auto")'
+            length = f"epochs={self.epochs}" + (f", max_steps={self.max_steps}" if self.max_steps else "")
+            call = t.resume_call or f'trainer.fit(train{"" if self.val is None else ", val"}, {length}, resume="auto")'
             self.reporter.say(f"stopped after update {self.at.step}: saved {self.journal.last}\nresume with: {call}")
         elif t.stop_reason:
             self.reporter.say(f"stopped after update {self.at.step}: {t.stop_reason}")
@@ -166,7 +177,7 @@ class Run:
             row |= {f"val_{name}": value for name, value in found.items()}
             self.validation = row["val_loss"]
         if end_of_epoch:
-            at.epoch, at.batch, at.total, at.weight = at.epoch + 1, 0, 0.0, 0.0
+            at.epoch, at.batch, at.total, at.weight, at.read_out = at.epoch + 1, 0, 0.0, 0.0, False
             self._publish()
         self.history.add(row)
         monitored = self._monitored(row)
@@ -184,16 +195,19 @@ class Run:
 
     def _monitored(self, row: dict[str, float]) -> float:
         name = self.trainer.monitor
-        if name not in row and name == "val_loss":
-            name = "loss"  # nothing to validate on
-        if name not in row:
-            raise ConfigError(f"monitor={name!r} is not measured; there are {', '.join(row)}")
-        return row[name]
+        return row["loss" if self.val is None and name == "val_loss" else name]  # nothing to validate on
+
+    def _check_monitor(self) -> None:
+        """Before the first update, not after an epoch. Raises ConfigError."""
+        t = self.trainer
+        measured = ["loss", *([] if self.val is None else ["val_loss", *(f"val_{name}" for name in t.metrics)])]
+        if t.monitor not in (*measured, "val_loss"):
+            raise ConfigError(f"monitor={t.monitor!r} is not measured; there are {', '.join(measured)}")
 
     def _judge(self, row: dict[str, float], value: float) -> None:
         t, at = self.trainer, self.at
         gain = math.inf if at.best is None else at.best - value if t.mode == "min" else value - at.best
-        if math.isnan(value) or gain <= (t.min_delta if at.best is not None else 0):
+        if math.isnan(value) or not gain > (t.min_delta if at.best is not None else 0):  # ∞ − ∞ is no gain
             at.evaluations_since_best += 1
             return
         at.best, at.evaluations_since_best = value, 0
@@ -237,7 +251,7 @@ class Run:
         if path is not None:
             self._restore(path)
         if self.journal is not None:
-            if path is not None and path == own:
+            if path is not None and path.resolve() == self.journal.last.resolve():
                 self.journal.resume(self.at.step, self.history.evaluations)
             else:
                 self.journal.start(describe(t, self.epochs, self.max_steps), again=resume == "auto")
@@ -269,6 +283,7 @@ class Run:
         self.scheduler.load_state_dict(saved["scheduler"])
         self.at = position
         self.history.load_state_dict(saved["history"])
+        self.lr = self.history.last_update.get("lr", self._rate())
         for callback, state in zip(t.callbacks, saved["callbacks"], strict=True):
             callback.load_state_dict(state)
         checkpoints.set_random_state(saved["random"])
@@ -333,3 +348,11 @@ class Run:
             d_model = getattr(getattr(t.model, "config", None), "d_model", None)
             schedule = make_schedule(schedule, total or 1, t.warmup, t.final_lr, d_model)
         return LambdaLR(t.optimizer, schedule)
+
+
+def _length(loader: Any) -> int | None:
+    """How many batches there are; None for a stream, whose end only reading it shows."""
+    try:
+        return len(loader)
+    except TypeError:
+        return None

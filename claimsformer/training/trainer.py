@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import itertools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -148,8 +149,13 @@ class Trainer:
         run = Run(self, train, val, epochs, max_steps, dry=fast_dev_run)
         if not fast_dev_run:
             return run.go(resume)
+        scheduler = self.schedule if isinstance(self.schedule, optim.lr_scheduler.LRScheduler) else None
+        place = None if scheduler is None else copy.deepcopy(scheduler.state_dict())
         with keeping(self.model, self.optimizer):
-            return run.go(None)
+            history = run.go(None)
+        if scheduler is not None and place is not None:
+            scheduler.load_state_dict(place)
+        return history
 
     def stop(self, reason: str = "stopped by a callback") -> None:
         """End the run after the update at hand; it can be resumed."""
@@ -173,7 +179,7 @@ class Trainer:
                     found |= {name: metric(output, target) for name, metric in self.metrics.items()}
                     for name, (value, count) in found.items():
                         sums[name][0] += float(value)
-                        sums[name][1] += count
+                        sums[name][1] += float(count)
         finally:
             for module, mode in modes.items():
                 module.training = mode
@@ -190,6 +196,8 @@ class Trainer:
         losses: list[float] = []
         with tl.random.fork_rng(), keeping(self.model, self.optimizer):
             self.model.eval()
+            for group in self.optimizer.param_groups:  # a schedule may have left the rate anywhere
+                group["lr"] = group.get("initial_lr", group["lr"])
             for _ in range(steps):
                 losses.append(stepper.update([batch]).loss)
                 if losses[-1] < below:

@@ -1,7 +1,13 @@
-"""Sequence tasks that a transformer must be able to learn: copy, reverse, sort."""
+"""Sequence tasks that a transformer must be able to learn: copy, reverse, sort.
+
+    python -m tests.claimsformer.training.tasks
+
+trains each at length 20 and prints the seconds and the share of sequences without any mistake.
+"""
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import numpy as np
@@ -12,6 +18,7 @@ from claimsformer.transformer import Transformer, TransformerConfig
 
 BEGIN = 0  # the token before the first; the others are 1 … symbols
 TASKS = {"copy": lambda x: x, "reverse": lambda x: x[:, ::-1], "sort": lambda x: np.sort(x, axis=1)}
+STEPS = {"copy": 400, "reverse": 400, "sort": 600}  # updates that suffice at length 20
 
 
 class Sequences:
@@ -76,3 +83,16 @@ def learn(
     )
     train, val = Sequences(task, steps * batch, length), Sequences(task, 256, length, seed=1)
     return model, trainer, trainer.fit(train, val)
+
+
+def main() -> None:
+    """Train each task at length 20 and print how long it took and how well it was learnt."""
+    for task, steps in STEPS.items():
+        start = time.perf_counter()
+        _, _, history = learn(task, length=20, steps=steps)
+        seconds = time.perf_counter() - start
+        print(f"{task:>8}  {steps} updates, {seconds:5.1f} s, exact match {history['val_exact'][-1]:.4f}", flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -15,7 +15,7 @@ from claimsformer.training.data import make_loader
 from claimsformer.transformer import Transformer, TransformerConfig
 from claimsformer.transformer.inspection import capture
 
-from .tasks import TASKS, Sequences, learn
+from .tasks import STEPS, TASKS, Sequences, learn
 
 
 @functools.cache
@@ -53,9 +53,6 @@ def test_twenty_tokens_are_learnt(task: str) -> None:
     assert history["val_exact"][-1] >= 0.99
     if task == "reverse":
         assert anti_diagonal(model, 20) > 0.5
-
-
-STEPS = {"copy": 400, "reverse": 400, "sort": 600}
 
 
 def test_to_reverse_is_to_look_along_the_anti_diagonal() -> None:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,9 +19,10 @@ from hypothesis import strategies as st
 
 import tensorlite as tl
 from claimsformer.errors import CheckpointError, ConfigError, WriteError
-from claimsformer.training import CrossEntropy, Trainer, journal, noam
-from claimsformer.training.checkpoints import read
-from tensorlite.utils.data import DataLoader, TensorDataset
+from claimsformer.training import CrossEntropy, Trainer, checkpoints, journal, noam
+from claimsformer.training.checkpoints import read, write
+from claimsformer.training.progress import Quiet
+from tensorlite.utils.data import DataLoader, IterableDataset, TensorDataset
 
 from .samples import classes, network, same_history, trainer, weights
 
@@ -72,6 +75,67 @@ def test_n_steps_equal_k_steps_and_the_rest(k: int, options: dict) -> None:
                 }
             else:
                 assert a.read_bytes() == b.read_bytes()
+
+
+class Stream(IterableDataset):
+    """The training data as a stream, whose length nobody knows."""
+
+    def __iter__(self) -> Any:
+        return zip(tl.from_numpy(TRAIN[0]), tl.from_numpy(TRAIN[1]), strict=True)
+
+
+@pytest.mark.parametrize("max_steps", [None, 6])
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize("accumulate", [1, 3])
+def test_a_run_resumes_from_every_checkpoint_that_it_ever_wrote(
+    accumulate: int, stream: bool, max_steps: int | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also from the one after the last update of an epoch, before its evaluation; 4 batches are no multiple of 3."""
+    options = {"accumulate": accumulate, "checkpoint_every": 1, "evaluate_every": 2, "log_every": 1, "warmup": 3}
+
+    def fit(name: str, resume: bool | None = None) -> tuple:
+        data = DataLoader(Stream(), 8) if stream else TRAIN
+        t = trainer(tmp_path, name, **options)
+        return t.fit(data, VAL, epochs=4, max_steps=max_steps, resume=resume), weights(t.model)
+
+    written: list[bytes] = []
+
+    def keep(path: Path, value: Any) -> None:
+        write(path, value)
+        if path.name == "last.safetensors":
+            written.append(path.read_bytes())
+
+    with monkeypatch.context() as patch:
+        patch.setattr(checkpoints, "write", keep)
+        history, expected = fit("whole")
+    assert len(written) > len(history["step"])
+    for i, content in enumerate(written):
+        shutil.copytree(tmp_path / "whole", tmp_path / f"{i}")
+        (tmp_path / f"{i}" / "checkpoints" / "last.safetensors").write_bytes(content)
+        resumed, found = fit(f"{i}", resume=True)
+        assert found == expected
+        assert same_history(resumed, history)
+        assert rows(tmp_path / f"{i}") == rows(tmp_path / "whole")
+
+
+def test_the_call_that_ctrl_c_prints_is_the_one_that_resumes(tmp_path: Path) -> None:
+    said: list[str] = []
+
+    class Ears(Quiet):
+        def say(self, text: str) -> None:
+            said.append(text)
+
+    with pytest.raises(KeyboardInterrupt):
+        trainer(tmp_path, "run", 3, progress=Ears()).fit(TRAIN, epochs=9, max_steps=20)
+    assert said[-1].endswith('resume with: trainer.fit(train, epochs=9, max_steps=20, resume="auto")')
+
+
+def test_a_run_is_known_by_any_path_to_its_checkpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    trainer("runs").fit(TRAIN, epochs=1)
+    resumed = trainer("runs")
+    resumed.fit(TRAIN, epochs=2, resume=tmp_path / "runs" / "run" / "checkpoints" / "last.safetensors")
+    assert resumed.step == 8
 
 
 def test_data_that_draw_from_global_generators_resume_too(tmp_path: Path) -> None:
@@ -337,7 +401,7 @@ def test_sigterm_saves_and_exits(tmp_path: Path) -> None:
 def test_what_ctrl_c_prints(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
     with pytest.raises(KeyboardInterrupt):
         trainer(tmp_path, k=2, progress=True).fit(TRAIN, epochs=7)
-    assert 'resume with: trainer.fit(train, val, epochs=7, resume="auto")' in capsys.readouterr().out
+    assert 'resume with: trainer.fit(train, epochs=7, resume="auto")' in capsys.readouterr().out
     with pytest.raises(KeyboardInterrupt):
         trainer(tmp_path, "b", k=2, progress=True, resume_call="claims train --resume").fit(TRAIN)
     assert "resume with: claims train --resume" in capsys.readouterr().out

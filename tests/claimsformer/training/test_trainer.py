@@ -6,6 +6,7 @@ import io
 import json
 import math
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -30,6 +31,7 @@ from claimsformer.training.stepper import Stepper
 from claimsformer.transformer import Transformer, TransformerConfig
 from tensorlite import nn, optim
 from tensorlite.nn import functional as F
+from tensorlite.utils.data import DataLoader, IterableDataset, TensorDataset
 
 from .samples import classes, network, trainer, weights
 
@@ -489,3 +491,40 @@ def test_callbacks_are_told_and_can_stop(tmp_path: Path) -> None:
     t.callbacks.append(Told())
     assert t.fit(TRAIN, epochs=3).stopped == "enough"
     assert told == ["start", "step 1", "step 2", "step 3", "step 4", "epoch 1", "step 5", "end"]
+
+
+def test_data_without_a_batch_and_a_wrong_monitor_are_refused_before_training() -> None:
+    few = DataLoader(TensorDataset(*map(tl.from_numpy, classes(3))), 8, drop_last=True)
+
+    class Nothing(IterableDataset):
+        def __iter__(self) -> Any:
+            return iter(())
+
+    for data in (few, DataLoader(Nothing(), 8)):
+        with pytest.raises(ConfigError, match="hold no batch"):
+            trainer(".", None).fit(data)
+    wrong = trainer(".", None, monitor="val_acuracy")
+    with pytest.raises(ConfigError, match="there are loss, val_loss, val_accuracy"):
+        wrong.fit(classes(30), classes(8))
+    assert wrong.step == 0
+
+
+def test_a_dry_run_leaves_the_scheduler_and_overfit_batch_has_the_full_rate() -> None:
+    model = network(dropout=0)
+    optimizer = optim.AdamW(model.parameters(), lr=0.02)
+    scheduler = optim.lr_scheduler.StepLR(optimizer, 1, gamma=1e-9)
+    t = Trainer(model, CrossEntropy(), optimizer, schedule=scheduler, progress=False)
+    t.fit(classes(8), fast_dev_run=True)
+    assert (scheduler.last_epoch, optimizer.param_groups[0]["lr"]) == (0, 0.02)
+    t.fit(classes(8), epochs=2)
+    assert optimizer.param_groups[0]["lr"] < 1e-9
+    assert t.overfit_batch(classes(8), steps=400, below=0.05).passed
+    assert optimizer.param_groups[0]["lr"] < 1e-9
+
+
+def test_an_infinite_validation_loss_is_never_better_than_another() -> None:
+    t = trainer(
+        ".", None, metrics={"inf": lambda output, target: (math.inf, np.float32(1))}, monitor="val_inf", patience=2
+    )
+    assert "no better val_inf" in t.fit(classes(8), classes(8), epochs=9).stopped
+    assert t.epoch == 3
