@@ -38,7 +38,9 @@ def scaled_dot_product_attention(
     `mask` broadcasts to `(B, H, T, S)`: True where a query may look, or numbers added to the scores. A query that may
     look nowhere gets weights 0 and output 0. Fewer key heads than query heads are shared by consecutive query heads.
     """
-    groups = query.shape[-3] // key.shape[-3] if query.ndim > 2 else 1
+    groups, rest = divmod(query.shape[-3], key.shape[-3]) if query.ndim > 2 else (1, 0)
+    if rest:
+        raise ValueError(f"{query.shape[-3]} query heads cannot share {key.shape[-3]} key heads: not a multiple")
     if groups > 1:
         key, value = key.repeat_interleave(groups, -3), value.repeat_interleave(groups, -3)
     scale = 1 / math.sqrt(query.shape[-1]) if scale is None else scale
@@ -53,6 +55,8 @@ def scaled_dot_product_attention(
 
 def _masked_softmax(scores: Tensor, mask: Tensor) -> Tensor:
     allowed = mask.detach().numpy()
+    if allowed.dtype not in (np.bool_, scores.detach().numpy().dtype):
+        raise ValueError(f"a mask must be boolean or of the scores' dtype {scores.dtype}, got {mask.dtype}")
     if allowed.dtype != np.bool_:
         scores, allowed = scores + mask, allowed > -np.inf
     allowed = np.broadcast_to(allowed, scores.shape)
@@ -110,9 +114,14 @@ class MultiHeadAttention(nn.Module):
         dropout: float = 0.0,
     ) -> None:
         super().__init__()
+        n_kv_heads = n_heads if n_kv_heads is None else n_kv_heads
+        if min(d_model, n_heads, n_kv_heads, 1 if head_dim is None else head_dim) < 1:
+            raise ValueError(
+                f"widths and heads must be positive, got {d_model=}, {n_heads=}, {n_kv_heads=}, {head_dim=}"
+            )
         if head_dim is None and d_model % n_heads:
             raise ValueError(f"d_model={d_model} must be a multiple of n_heads={n_heads}; or give head_dim")
-        self.n_heads, self.n_kv_heads = n_heads, n_heads if n_kv_heads is None else n_kv_heads
+        self.n_heads, self.n_kv_heads = n_heads, n_kv_heads
         if n_heads % self.n_kv_heads:
             raise ValueError(f"n_heads={n_heads} must be a multiple of n_kv_heads={self.n_kv_heads}")
         self.head_dim = d_model // n_heads if head_dim is None else head_dim
@@ -141,7 +150,7 @@ class MultiHeadAttention(nn.Module):
     ) -> Tensor | tuple[Tensor, Tensor]:
         """`query (B, T, D)` looks at `key (B, S, D)` (default: itself) and mixes `value` (default: `key`) into `(B, T, D)`.
 
-        `mask` broadcasts to `(B, H, T, S)`, `key_mask (B, S)` is True for real tokens, `is_causal` forbids keys after
+        `mask` broadcasts to `(B, H, T, S)`, `key_mask (B, S)` is True (or 1) for real tokens, `is_causal` forbids keys after
         the query. `rotary` holds the cosines and sines of the tokens' positions. With `need_weights` the weights
         `(B, H, T, S)` come too; they are those before dropout.
         """
@@ -151,7 +160,7 @@ class MultiHeadAttention(nn.Module):
             q = apply_rotary(q, *rotary)
         k, v = self._keys_and_values(key, key if value is None else value, rotary, cache)  # (B, Hk, S, d)
         if key_mask is not None or is_causal:
-            real = None if key_mask is None else key_mask.numpy()
+            real = None if key_mask is None else key_mask.numpy().astype(np.bool_)  # 0 and 1 will do
             mask, is_causal = merge_masks(q.shape[2], k.shape[2], mask, real, is_causal)
         dropout = self.dropout if self.training else 0.0
         weights: Tensor | None = None

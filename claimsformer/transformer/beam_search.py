@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from .sampling import log_softmax
+from .sampling import adjusted, log_softmax
 from .stepper import Stepper
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ def beam_search(stepper: Stepper, options: GenerationOptions, ends: Callable[[Id
     for step in range(options.max_new_tokens):
         logits = stepper.next_logits(ids[:, :, -1].reshape(-1) if step else None)
         if options.adjust is not None:
-            logits = options.adjust(ids.reshape(prompts * n, -1), logits)
+            logits = adjusted(options.adjust, ids.reshape(prompts * n, step), logits, np.isfinite(scores).reshape(-1))
         parents, tokens, scores = _best_continuations(scores, log_softmax(logits).reshape(prompts, n, -1))
         rows = np.arange(prompts)[:, None]
         ids = np.concatenate([ids[rows, parents], tokens[:, :, None]], axis=2)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import json
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, Literal, get_args
@@ -28,7 +29,9 @@ _CHOICES: dict[str, tuple[str, ...]] = {
     "position": get_args(Position),
     "initialization": get_args(Initialization),
 }
-_POSITIVE = ("vocab_size", "d_model", "n_layers", "n_heads", "max_length", "norm_eps", "rotary_base", "init_std")
+_COUNTS = ("vocab_size", "d_model", "n_layers", "n_heads", "max_length")
+_OPTIONAL_COUNTS = ("target_vocab_size", "n_decoder_layers", "n_kv_heads", "head_dim", "d_ff")
+_POSITIVE = ("norm_eps", "rotary_base", "init_std")
 _PROBABILITIES = ("dropout", "attention_dropout", "activation_dropout")
 
 
@@ -105,23 +108,40 @@ class TransformerConfig:
         for name, allowed in _CHOICES.items():
             if getattr(self, name) not in allowed:
                 raise ConfigError(f"{name} must be one of {', '.join(allowed)}, got {getattr(self, name)!r}")
-        for name in _POSITIVE:
-            if not getattr(self, name) > 0:
-                raise ConfigError(f"{name} must be positive, got {getattr(self, name)!r}")
-        for name in _PROBABILITIES:
-            if not 0 <= getattr(self, name) < 1:
-                raise ConfigError(f"{name} must be in [0, 1), got {getattr(self, name)!r}")
+        self._check_numbers()
         self._check_heads()
         for name in ("pad_id", "bos_id", "eos_id"):
             value = getattr(self, name)
-            if value is not None and not 0 <= value < max(self.vocab_size, self.decoder_vocab_size):
-                raise ConfigError(f"{name} must be an id of the vocabulary of {self.vocab_size}, got {value}")
+            if value is not None and not (_is_whole(value) and 0 <= value < self._ids_of(name)):
+                raise ConfigError(f"{name} must be an id of the vocabulary of {self._ids_of(name)}, got {value!r}")
         if self.tie_embeddings and self.decoder_vocab_size != self.vocab_size:
             raise ConfigError(
                 f"tie_embeddings needs one vocabulary, got vocab_size={self.vocab_size} and target_vocab_size={self.target_vocab_size}"
             )
         if self.parallel_residual and (self.norm_position == "post" or self.architecture == "encoder-decoder"):
             raise ConfigError("parallel_residual needs norm_position='pre' and an encoder or a decoder alone")
+
+    def _check_numbers(self) -> None:
+        for name in (*_COUNTS, *_OPTIONAL_COUNTS):
+            value = getattr(self, name)
+            if not (_is_whole(value) and value > 0) and not (name in _OPTIONAL_COUNTS and value is None):
+                raise ConfigError(f"{name} must be a positive whole number, got {value!r}")
+        if not (_is_whole(self.n_types) and self.n_types >= 0):
+            raise ConfigError(f"n_types must be a whole number from 0, got {self.n_types!r}")
+        for name in (*_POSITIVE, *_PROBABILITIES, "rotary_fraction"):
+            if not isinstance(getattr(self, name), int | float):
+                raise ConfigError(f"{name} must be a number, got {getattr(self, name)!r}")
+        for name in _POSITIVE:
+            if not 0 < getattr(self, name) < math.inf:
+                raise ConfigError(f"{name} must be positive and finite, got {getattr(self, name)!r}")
+        for name in _PROBABILITIES:
+            if not 0 <= getattr(self, name) < 1:
+                raise ConfigError(f"{name} must be in [0, 1), got {getattr(self, name)!r}")
+
+    def _ids_of(self, name: str) -> int:
+        """How many ids such a token may have: padding stands in the texts that are read and in those that are written."""
+        both = (self.vocab_size, self.decoder_vocab_size)
+        return min(both) if name == "pad_id" else max(both)
 
     def _check_heads(self) -> None:
         if self.head_dim is None and self.d_model % self.n_heads:
@@ -227,3 +247,7 @@ class TransformerConfig:
         if not isinstance(values, dict):
             raise ReadError(f"{path} must hold a JSON object, got {type(values).__name__}")
         return cls.from_dict(values)
+
+
+def _is_whole(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)

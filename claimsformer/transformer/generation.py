@@ -10,6 +10,7 @@ What it does not do: speculative decoding, or stopping on text (give ids, or a f
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -21,7 +22,8 @@ import tensorlite as tl
 from tensorlite import Tensor
 
 from .beam_search import beam_search
-from .sampling import draw, keep_top_k, keep_top_p, log_softmax
+from .evaluation import evaluating
+from .sampling import adjusted, draw, keep_top_k, keep_top_p, log_softmax
 from .stepper import Stepper
 
 if TYPE_CHECKING:
@@ -62,8 +64,13 @@ class GenerationOptions:
     use_cache: bool = True
 
     def __post_init__(self) -> None:
-        if self.max_new_tokens < 1:
-            raise ValueError(f"max_new_tokens must be at least 1, got {self.max_new_tokens}")
+        if not isinstance(self.max_new_tokens, int) or self.max_new_tokens < 1:
+            raise ValueError(f"max_new_tokens must be a whole number, at least 1, got {self.max_new_tokens}")
+        for stop in self.stop:
+            if not callable(stop) and not np.size(stop) * np.ndim(stop):
+                raise ValueError(f"stop holds sequences of ids or functions, got {stop!r}; one id is a sequence [id]")
+        if not math.isfinite(self.length_penalty):
+            raise ValueError(f"length_penalty must be finite, got {self.length_penalty}")
         if not 0 <= self.temperature < float("inf"):
             raise ValueError(f"temperature must be 0 (greedy) or positive, got {self.temperature}")
         if self.top_k is not None and self.top_k < 1:
@@ -116,16 +123,11 @@ def generate(model: Transformer, ids: Any, *, attention_mask: Any = None, **opti
     chosen = _with_defaults(GenerationOptions(**options), model)
     prompt, mask = _prompt(ids, attention_mask, chosen.pad_id or 0, model.config.architecture)
     _check_length(model, prompt, chosen)
-    training = model.training
-    model.eval()
-    try:
-        with tl.no_grad():
-            stepper = Stepper(model, prompt, mask, chosen.bos_id, chosen.use_cache)
-            if chosen.n_beams is not None:
-                return Generation(*beam_search(stepper, chosen, _Ending(chosen)))
-            return _one_by_one(stepper, chosen)
-    finally:
-        model.train(training)
+    with evaluating(model), tl.no_grad():
+        stepper = Stepper(model, prompt, mask, chosen.bos_id, chosen.use_cache)
+        if chosen.n_beams is not None:
+            return Generation(*beam_search(stepper, chosen, _Ending(chosen)))
+        return _one_by_one(stepper, chosen)
 
 
 def _one_by_one(stepper: Stepper, options: GenerationOptions) -> Generation:
@@ -140,7 +142,7 @@ def _one_by_one(stepper: Stepper, options: GenerationOptions) -> Generation:
     while n < options.max_new_tokens and alive.any():
         logits = stepper.next_logits(ids[:, n - 1] if n else None)
         if options.adjust is not None:
-            logits = options.adjust(ids[:, :n], logits)
+            logits = adjusted(options.adjust, ids[:, :n], logits, alive)
         tokens = _choose(logits, options, streams)
         ids[alive, n] = tokens[alive]
         totals[alive] += log_softmax(logits)[alive, tokens[alive]]
@@ -155,7 +157,8 @@ def _choose(logits: Floats, options: GenerationOptions, streams: list[np.random.
     if options.temperature == 0:
         best: Ids = logits.argmax(-1)
         return best
-    logits = logits / options.temperature
+    with np.errstate(over="ignore"):
+        logits = (logits - logits.max(-1, keepdims=True)) / options.temperature  # the best stays 0, however low it is
     if options.top_k is not None:
         logits = keep_top_k(logits, options.top_k)
     if options.top_p is not None:
@@ -196,7 +199,7 @@ def _prompt(ids: Any, mask: Any, pad_id: int, architecture: str) -> tuple[Ids, B
     if isinstance(ids, Tensor):
         ids = ids.numpy()
     if mask is None and not isinstance(ids, np.ndarray):
-        ids, mask = left_pad(ids, pad_id)
+        ids, mask = left_pad([_whole(row) for row in ids], pad_id)
     ids = np.asarray(ids)
     if ids.ndim != 2 or 0 in ids.shape or ids.dtype.kind not in "iu":
         raise ValueError(f"prompts must be integer ids (B, T) with at least one token, got {ids.dtype} {ids.shape}")
@@ -208,6 +211,13 @@ def _prompt(ids: Any, mask: Any, pad_id: int, architecture: str) -> tuple[Ids, B
     if architecture == "decoder" and not real[:, -1].all():
         raise ValueError("prompts must be padded on the left, so that the last column holds real tokens; see left_pad")
     return ids.astype(np.int64), real
+
+
+def _whole(row: Any) -> Ids:
+    ids = np.asarray(row)
+    if ids.size and (ids.ndim != 1 or ids.dtype.kind not in "iu"):
+        raise ValueError(f"a prompt must be a sequence of integer ids, got {ids.dtype} {ids.shape}")
+    return ids.astype(np.int64)
 
 
 def _check_length(model: Transformer, prompt: Ids, options: GenerationOptions) -> None:

@@ -80,9 +80,10 @@ class LearnedPositions(nn.Module):
             raise IndexError(
                 f"position {positions.max()} in a model for max_length={self.max_length} tokens; shorten the input or raise max_length"
             )
-        first, last = positions.ravel()[[0, -1]] if positions.size else (0, -1)
-        if positions.ndim == 1 and last - first + 1 == len(positions):
-            rows = self.weight[int(first) : int(last) + 1]  # a view instead of a lookup
+        if positions.size and positions.min() < 0:
+            raise IndexError(f"positions count from 0, got {positions.min()}")
+        if positions.ndim == 1 and len(positions) and (np.diff(positions) == 1).all():
+            rows = self.weight[int(positions[0]) : int(positions[-1]) + 1]  # a view instead of a lookup
         else:
             rows = nn.functional.embedding(tl.from_numpy(positions.astype(np.int64)), self.weight)
         moved: Tensor = x + rows

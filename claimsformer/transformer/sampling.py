@@ -5,10 +5,12 @@ All functions take logits `(B, V)` as float64 arrays and are deterministic but f
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["draw", "keep_top_k", "keep_top_p", "log_softmax"]
+__all__ = ["adjusted", "draw", "keep_top_k", "keep_top_p", "log_softmax"]
 
 Floats = npt.NDArray[np.float64]
 Ids = npt.NDArray[np.int64]
@@ -37,6 +39,19 @@ def keep_top_p(logits: Floats, p: float) -> Floats:
     keep = np.empty(logits.shape, np.bool_)
     np.put_along_axis(keep, order, before < p, -1)
     return np.where(keep, logits, -np.inf)
+
+
+def adjusted(adjust: Callable[[Ids, Floats], Floats], ids: Ids, logits: Floats, alive: npt.NDArray[np.bool_]) -> Floats:
+    """Logits after a caller's rule. Raises ValueError where it leaves a row that goes on without any token."""
+    found = np.asarray(adjust(ids, logits), np.float64)
+    if found.shape != logits.shape:
+        raise ValueError(f"adjust must return logits {logits.shape}, got {found.shape}")
+    stuck = np.flatnonzero(alive & ~(found > -np.inf).any(-1))
+    if len(stuck):
+        raise ValueError(
+            f"adjust forbids every token of row {stuck[0]} after {ids.shape[1]} tokens; allow one that ends it"
+        )
+    return np.where(alive[:, None], found, logits)
 
 
 def draw(logits: Floats, streams: list[np.random.Generator]) -> Ids:

@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 import tensorlite as tl
 
+from ..evaluation import evaluating
 from ..model import Transformer
 from .capture import capture
 
@@ -29,13 +30,8 @@ class AttentionMaps:
 
 def attention_maps(model: Transformer, *inputs: Any, **options: Any) -> AttentionMaps:
     """All attention weights of one pass `model(*inputs, **options)`, in evaluation mode and without gradients."""
-    training = model.training
-    model.eval()
-    try:
-        with tl.no_grad(), capture(model, "*_attention", gradients=False) as seen:
-            model(*inputs, **options)
-    finally:
-        model.train(training)
+    with evaluating(model), tl.no_grad(), capture(model, "*_attention", gradients=False) as seen:
+        model(*inputs, **options)
     maps = {
         kind: [r.weights.numpy() for name, r in seen.items() if name.startswith(side) and name.endswith(end) and r.weights is not None]
         for kind, side, end in (

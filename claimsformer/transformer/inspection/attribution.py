@@ -17,6 +17,7 @@ import numpy.typing as npt
 import tensorlite as tl
 from tensorlite import Tensor
 
+from ..evaluation import evaluating
 from ..model import Transformer
 
 __all__ = ["Attribution", "integrated_gradients", "occlusion", "score_of_embeddings", "score_of_tokens"]
@@ -102,7 +103,7 @@ def score_of_tokens(
             options["attention_mask"] = views
         else:
             tokens = np.where(views, tokens, replacement)
-        with tl.no_grad():
+        with evaluating(model), tl.no_grad():
             if written is None:
                 logits = model(tokens, **options)
             else:
@@ -117,7 +118,8 @@ def score_of_embeddings(model: Transformer, target: int, position: int = -1) -> 
     """The log-probability of id `target` at `position`, as a function of the embeddings `(N, T, D)` of an encoder or decoder."""
 
     def score(embeddings: Tensor) -> Tensor:
-        result: Tensor = model(embeddings=embeddings)[:, position].log_softmax(-1)[:, target]
+        with evaluating(model):
+            result: Tensor = model(embeddings=embeddings)[:, position].log_softmax(-1)[:, target]
         return result
 
     return score

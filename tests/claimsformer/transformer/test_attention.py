@@ -247,3 +247,25 @@ def test_dropout_acts_in_training_only_and_keeps_the_mean() -> None:
 def test_heads_that_do_not_divide(options: dict[str, int], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         MultiHeadAttention(32, **options)
+
+
+def test_masks_of_zeros_and_ones_and_masks_of_another_dtype() -> None:
+    layer, x = MultiHeadAttention(8, 2), tl.randn(2, 4, 8, generator=tl.Generator().manual_seed(0))
+    real = np.array([[1, 1, 0, 0], [1, 1, 1, 1]])
+    numbers, booleans = (layer(x, key_mask=tl.from_numpy(real.astype(kind))) for kind in (np.int64, np.bool_))
+    np.testing.assert_array_equal(numbers.detach().numpy(), booleans.detach().numpy())
+    for kind in (np.int64, np.float64):
+        mask = tl.from_numpy(np.ones((4, 4), kind))
+        with pytest.raises(ValueError, match="boolean or of the scores' dtype"):
+            layer(x, mask=mask, need_weights=True)
+        with pytest.raises(RuntimeError, match="attn_mask"):
+            layer(x, mask=mask)
+
+
+def test_heads_that_cannot_be() -> None:
+    q, k = tl.randn(2, 6, 5, 4), tl.randn(2, 4, 7, 4)
+    with pytest.raises(ValueError, match="6 query heads cannot share 4 key heads"):
+        scaled_dot_product_attention(q, k, k)
+    for options in ({"n_heads": 0}, {"n_heads": 2, "n_kv_heads": 0}, {"n_heads": 2, "head_dim": -4}):
+        with pytest.raises(ValueError, match="must be positive"):
+            MultiHeadAttention(8, **options)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import itertools
+import math
+import warnings
 from typing import Any, ClassVar
 
 import numpy as np
@@ -14,6 +16,7 @@ from hypothesis import strategies as st
 import tensorlite as tl
 from claimsformer.transformer import GenerationOptions, Transformer, TransformerConfig, generate, left_pad
 from claimsformer.transformer.beam_search import beam_search
+from claimsformer.transformer.inspection import attention_maps, occlusion, score_of_tokens
 from claimsformer.transformer.sampling import draw, keep_top_k, keep_top_p, log_softmax
 
 VOCABULARY = 9
@@ -287,3 +290,68 @@ def test_prompts_that_make_no_sense() -> None:
     with pytest.raises(ValueError, match="bos_id"):
         generate(model(architecture="encoder-decoder", bos_id=None), [[1]])
     assert generate(net, PROMPTS, max_new_tokens=36).ids.shape == (3, 36)  # exactly as long as the model allows
+
+
+# -- edges --------------------------------------------------------------------------------------------------------------
+
+
+def test_a_temperature_near_zero_is_greedy() -> None:
+    model = Transformer(TransformerConfig(vocab_size=20, init_std=0.3), seed=0)
+    greedy = generate(model, [[1, 2, 3], [4]], max_new_tokens=6)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for temperature in (1e-12, 1e-320):
+            cold = generate(model, [[1, 2, 3], [4]], max_new_tokens=6, temperature=temperature)
+            np.testing.assert_array_equal(cold.ids, greedy.ids)
+
+
+@pytest.mark.parametrize("options", [{}, {"temperature": 1.0}, {"n_beams": 2}])
+def test_a_rule_that_forbids_every_token_is_said(options: dict) -> None:
+    model = Transformer(TransformerConfig(vocab_size=20, eos_id=2), seed=0)
+    with pytest.raises(ValueError, match="forbids every token"):
+        generate(model, [[1], [3]], adjust=lambda ids, logits: np.full_like(logits, -np.inf), **options)
+
+
+def test_a_rule_may_say_anything_of_a_row_that_has_ended() -> None:
+    def adjust(ids: np.ndarray, logits: np.ndarray) -> np.ndarray:
+        rows = np.full_like(logits, -np.inf)
+        rows[0, 2] = 0 if ids.shape[1] == 0 else -np.inf
+        rows[1, 5] = 0
+        return rows
+
+    model = Transformer(TransformerConfig(vocab_size=20, eos_id=2), seed=0)
+    assert [r.tolist() for r in generate(model, [[1], [3]], adjust=adjust, max_new_tokens=3).sequences()] == [
+        [2],
+        [5] * 3,
+    ]
+
+
+@pytest.mark.parametrize(
+    ("prompts", "options", "message"),
+    [
+        ([[1]], {"stop": [[]]}, "one id is a sequence"),
+        ([[1]], {"stop": [5]}, "one id is a sequence"),
+        ([[1]], {"max_new_tokens": 1.5}, "whole number"),
+        ([[1]], {"n_beams": 2, "length_penalty": math.nan}, "finite"),
+        ([[1.5]], {}, "integer ids"),
+        ([[1], [[2]]], {}, "integer ids"),
+    ],
+)
+def test_what_makes_no_sense_is_refused(prompts: list, options: dict, message: str) -> None:
+    model = Transformer(TransformerConfig(vocab_size=20), seed=0)
+    with pytest.raises(ValueError, match=message):
+        generate(model, prompts, **options)
+
+
+def test_a_part_that_was_frozen_in_evaluation_mode_stays_so() -> None:
+    model = Transformer(TransformerConfig(vocab_size=20, dropout=0.5), seed=0).train()
+    model.decoder.layers[0].eval()
+    modes = [m.training for m in model.modules()]
+    generate(model, [[1]], max_new_tokens=2)
+    attention_maps(model, np.array([[1, 2]]))
+    score = score_of_tokens(model, np.array([1, 2, 3]), target=4)
+    first, second = (occlusion(score, np.ones(3)) for _ in range(2))
+    np.testing.assert_array_equal(first, second)  # no dropout
+    assert [m.training for m in model.modules()] == modes
+    assert True in modes
+    assert False in modes

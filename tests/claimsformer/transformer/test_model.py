@@ -212,7 +212,7 @@ def test_initialisations() -> None:
         ({"d_model": 18}, "d_model=18 must be a multiple of n_heads=4"),
         ({"n_kv_heads": 3}, "multiple of n_kv_heads=3"),
         ({"dropout": 1.0}, r"dropout must be in \[0, 1\), got 1.0"),
-        ({"n_layers": 0}, "n_layers must be positive"),
+        ({"n_layers": 0}, "n_layers must be a positive whole number"),
         ({"position": "rotary", "rotary_fraction": 0.3}, "must be even"),
         ({"position": "rotary", "rotary_fraction": 1.5}, r"in \(0, 1\]"),
         ({"pad_id": 13}, "pad_id must be an id of the vocabulary of 13, got 13"),
@@ -225,6 +225,30 @@ def test_initialisations() -> None:
 )
 def test_configurations_that_cannot_be(changes: dict[str, Any], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
+        config(**changes)
+
+
+@pytest.mark.parametrize("name", ["vocab_size", "d_model", "n_layers", "n_heads", "max_length", "target_vocab_size",
+                                  "n_decoder_layers", "n_kv_heads", "head_dim", "d_ff"])  # fmt: skip
+@pytest.mark.parametrize("value", [0, -1, 1.5, 8.0, "8", True])
+def test_counts_are_positive_whole_numbers(name: str, value: Any) -> None:
+    with pytest.raises(ConfigError, match=f"{name} must be a positive whole number, got"):
+        config(**{name: value})
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"dropout": "a"},
+        {"norm_eps": math.inf},
+        {"norm_eps": math.nan},
+        {"n_types": -1},
+        {"pad_id": 1.5},
+        {"pad_id": 9, "target_vocab_size": 9, "architecture": "encoder-decoder"},
+    ],
+)
+def test_numbers_out_of_range_name_the_field(changes: dict[str, Any]) -> None:
+    with pytest.raises(ConfigError, match=next(iter(changes))):
         config(**changes)
 
 

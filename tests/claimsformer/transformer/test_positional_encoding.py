@@ -118,3 +118,14 @@ def test_padding_does_not_count_as_a_position() -> None:
     assert positions_of(real, 4).tolist() == [[0, 0, 0, 1], [0, 1, 2, 3]]
     assert positions_of(~real, 4).ndim == 1  # padding at the end changes no position
     assert positions_of(None, 3).tolist() == [0, 1, 2]
+
+
+def test_learned_positions_are_those_that_were_asked_for() -> None:
+    """Also where the first and the last are as far apart as in a row without gaps."""
+    learned, x = LearnedPositions(8, 4), tl.zeros(1, 4, 4)
+    rows = learned.weight.detach().numpy()
+    for places in ([0, 1, 2, 3], [4, 5, 6, 7], [0, 2, 1, 3], [1, 1, 4, 4], [3, 2, 1, 0], [5, 5, 5, 5]):
+        np.testing.assert_array_equal(learned(x, np.array(places)).detach().numpy()[0], rows[places])
+        np.testing.assert_array_equal(learned(x, np.array([places])).detach().numpy()[0], rows[places])
+    with pytest.raises(IndexError, match="count from 0"):
+        learned(x, np.array([-1, 0, 1, 2]))

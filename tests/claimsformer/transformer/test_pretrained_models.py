@@ -36,7 +36,7 @@ SENTENCES = [
 def folder_of(name: str) -> Path:
     folder = fetched(name)
     if folder is None:
-        pytest.skip(f'{name} is not in the cache: type: claimsformer models fetch {name}')
+        pytest.skip(f"{name} is not in the cache: type: claimsformer models fetch {name}")
     return folder
 
 
