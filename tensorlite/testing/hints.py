@@ -12,7 +12,8 @@ import numpy as np
 
 def _close(a: Any, b: Any, rtol: float = 1e-5) -> bool:
     scale = float(np.abs(b).max(initial=0.0))
-    return a.shape == b.shape and bool(np.all(np.abs(a - b) <= rtol * scale + 1e-12))
+    largest = max(scale, float(np.abs(a).max(initial=0.0)))
+    return a.shape == b.shape and bool(np.all(np.abs(a - b) <= rtol * scale + 1e-12 * largest))
 
 
 def describe(analytic: Any, numeric: Any, others: Sequence[Any] = ()) -> str:
@@ -31,8 +32,9 @@ def describe(analytic: Any, numeric: Any, others: Sequence[Any] = ()) -> str:
     if _close(analytic, numeric, 1e-3) and _close(analytic, numeric, 3e-6):
         return "right to 6 or 7 digits: something in the rule is computed in float32"
     ratio = _constant_ratio(analytic, numeric)
+    shapes = [analytic.shape, *(o.shape for o in others)]
     return (
-        (_ratio_hint(ratio, [analytic.shape, *(o.shape for o in others)]) if ratio is not None else "")
+        (_ratio_hint(ratio, shapes, int(np.count_nonzero(numeric)) > 1) if ratio is not None else "")
         or _place_hint(analytic, numeric)
         or _other_input_hint(analytic, numeric, others)
         or _missing_term_hint(analytic, numeric)
@@ -47,7 +49,7 @@ def _constant_ratio(analytic: Any, numeric: Any) -> float | None:
     return ratio if _close(analytic, ratio * numeric, 1e-5) else None
 
 
-def _ratio_hint(ratio: float, shapes: Sequence[tuple[int, ...]]) -> str:
+def _ratio_hint(ratio: float, shapes: Sequence[tuple[int, ...]], several: bool) -> str:
     def is_(x: float) -> bool:
         return abs(ratio - x) < 1e-4 * abs(x)
 
@@ -65,7 +67,9 @@ def _ratio_hint(ratio: float, shapes: Sequence[tuple[int, ...]]) -> str:
         return "twice too large: one contribution is counted two times, or a mean over 2 is not divided"
     if is_(0.5):
         return "half of what it should be: an input that is used twice is counted once, a factor 2 is missing, or what was broadcast 2 times is averaged"
-    return f"everywhere {ratio:.6g} times the derivative: a constant factor"
+    if several:
+        return f"everywhere {ratio:.6g} times the derivative: a constant factor"
+    return ""  # one number is some multiple of any other
 
 
 def _place_hint(analytic: Any, numeric: Any) -> str:

@@ -111,20 +111,26 @@ class TensorMachine(RuleBasedStateMachine):
 
     @rule(target=pairs, x=pairs, name=hs.sampled_from(sorted(_VIEWS)))
     def view(self, x: Pair, name: str) -> Any:
+        if name in ("flat", "contiguous") and x.mine.stride() != x.theirs.stride():
+            return x  # a sum of two memory orders lies in either of them, so one library may have to copy where the other need not
         return self.kept(self.both(lambda lib, t: _VIEWS[name](t), x), x)
 
     @rule(x=pairs, y=pairs, name=hs.sampled_from(_INPLACE))
     def in_place(self, x: Pair, y: Pair, name: str) -> None:
         if np.shares_memory(x.mine.detach().numpy(), y.mine.detach().numpy()):
             return  # `x.mul_(x)`: torch refuses the backward, tensorlite keeps the old values and gets it right
+        self.refresh(x)
         self.both(lambda lib, a, b: getattr(a, name)(b), x, y, result=False)
 
     @rule(x=pairs, name=hs.sampled_from(_INPLACE))
     def in_place_number(self, x: Pair, name: str) -> None:
-        self.both(lambda lib, a: getattr(a, name)(0.5), x, result=False)
+        # as a tensor: torch saves even a plain number for the backward of `mul_`, so that a second backward is an error
+        self.refresh(x)
+        self.both(lambda lib, a: getattr(a, name)(lib.tensor(0.5, dtype=lib.float64)), x, result=False)
 
     @rule(x=pairs, value=hs.integers(-2, 2))
     def set_item(self, x: Pair, value: int) -> None:
+        self.refresh(x)
         self.both(lambda lib, a: a.__setitem__(0, value / 2), x, result=False)
 
     @rule(x=pairs)
@@ -155,6 +161,11 @@ class TensorMachine(RuleBasedStateMachine):
     def zero(self, x: Pair) -> None:
         x.mine.grad = None
         x.theirs.grad = None
+
+    @staticmethod
+    def refresh(x: Pair) -> None:
+        """torch finds out that the base of a view was changed in place when it is asked for the view's `grad_fn`, and may refuse before that."""
+        _ = x.theirs.grad_fn
 
     @staticmethod
     def kept(made: Any, instead: Pair) -> Pair:
@@ -191,12 +202,16 @@ class Values:
     """A NumPy array with the methods that the rules call; what has to do with gradients does nothing."""
 
     grad: Any = None
+    grad_fn: Any = None
 
     def __init__(self, array: Any) -> None:
         self.array = array
 
     def t(self) -> Values:
         return Values(self.array.T)
+
+    def stride(self) -> tuple[int, ...]:
+        return tuple(n // self.array.itemsize for n in self.array.strides)
 
     def reshape(self, *shape: int) -> Values:
         return Values(self.array.reshape(*shape))
@@ -255,7 +270,7 @@ class _Numpy:
         return lambda *arguments: Values(np.asarray(function(*map(_plain, arguments))))
 
     def tensor(self, array: Any, dtype: Any = None, requires_grad: bool = False) -> Values:
-        return Values(array.copy())
+        return Values(np.array(array))
 
 
 class NumpyMachine(TensorMachine):

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 VERDICTS = ("pass", "fail", "inconclusive", "kink")
+#: `Blame.op` where no op is at fault, but a value on the way does not carry a gradient.
+NO_GRADIENT = "(no gradient)"
 
 
 @dataclass(frozen=True)
@@ -37,7 +39,10 @@ class Worst:
 
 @dataclass(frozen=True)
 class Blame:
-    """Which node of the graph is at fault: an op of the table, or the engine if every node alone is right."""
+    """Which node of the graph is at fault: an op of the table, or the engine if every node alone is right.
+
+    `op` is "(no gradient)" where a value that depends on the inputs does not require grad.
+    """
 
     op: str
     node: int | None = None
@@ -47,6 +52,12 @@ class Blame:
     def __str__(self) -> str:
         if self.op == "(engine)":
             return "the engine: every op alone has the right gradient, and together they do not (order of the walk, accumulation, or aliasing)"
+        if self.op == NO_GRADIENT:
+            at = f" (call {self.node} of the program)" if self.node is not None else ""
+            return (
+                "no op: a value that depends on the inputs does not require grad (detach, no_grad, or values that left "
+                f"tensorlite); {self.source}{at}"
+            )
         where = f", {self.source}" if self.source else ""
         return f"op '{self.op}', call {self.node} of the program{where}"
 
