@@ -13,6 +13,7 @@ import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import tensorlite as tl
 from tensorlite import Tensor, nn
@@ -47,10 +48,12 @@ class LoraConfig:
             object.__setattr__(self, "target_modules", tuple(self.target_modules))
         if not self.target_modules:
             raise ConfigError("target_modules is empty: name the linear layers to adapt")
-        if self.r < 1:
-            raise ConfigError(f"r must be at least 1, got {self.r}")
-        if not 0 <= self.dropout < 1:
-            raise ConfigError(f"dropout must be in [0, 1), got {self.dropout}")
+        if not isinstance(self.r, int) or self.r < 1:
+            raise ConfigError(f"r must be a whole number, at least 1, got {self.r!r}")
+        if not isinstance(self.alpha, int | float) or not math.isfinite(self.alpha):
+            raise ConfigError(f"alpha must be a finite number, got {self.alpha!r}")
+        if not isinstance(self.dropout, int | float) or not 0 <= self.dropout < 1:
+            raise ConfigError(f"dropout must be in [0, 1), got {self.dropout!r}")
         if self.bias not in ("none", "all", "lora_only"):
             raise ConfigError(f"bias must be 'none', 'all' or 'lora_only', got {self.bias!r}")
 
@@ -111,6 +114,17 @@ class LoraLinear(nn.Linear):
             self.weight.copy_(self._unmerged)
         self._unmerged = None
 
+    def _save_to_state_dict(self, destination: Any, prefix: str, keep_vars: bool) -> None:
+        """The weight without the difference, which stands in A and B: loading must not add it twice."""
+        super()._save_to_state_dict(destination, prefix, keep_vars)
+        if self._unmerged is not None:
+            destination[f"{prefix}weight"] = self._unmerged
+
+    def _load_from_state_dict(self, *args: Any) -> None:
+        """A state holds the weight without the difference, so the layer is not merged afterwards."""
+        self.unmerge()
+        super()._load_from_state_dict(*args)
+
     def plain(self) -> nn.Linear:
         """A linear layer without adapter over the weight as it is now."""
         layer = nn.Linear.__new__(nn.Linear)
@@ -160,7 +174,10 @@ def target_names(model: nn.Module, config: LoraConfig) -> list[str]:
             raise ConfigError("the model has no linear layer to adapt besides its output layer")
         return found
     if isinstance(targets, str):
-        found = [name for name in linear if re.fullmatch(targets, name)]
+        try:
+            found = [name for name in linear if re.fullmatch(targets, name)]
+        except re.error as error:
+            raise ConfigError(f"target_modules={targets!r} is not a regular expression: {error}") from None
         if not found:
             raise _no_match(model, targets, linear)
         return found

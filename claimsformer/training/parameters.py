@@ -33,7 +33,7 @@ def unfreeze(model: nn.Module, *patterns: str) -> list[str]:
 
 
 def _set_learning(model: nn.Module, patterns: Iterable[str], learns: bool) -> list[str]:
-    names = dict(model.named_parameters())
+    names = dict(model.named_parameters(remove_duplicate=not patterns))  # a tied parameter has every name that it bears
     chosen = matching(names, patterns) if patterns else list(names)
     for name in chosen:
         names[name].requires_grad = learns
@@ -105,20 +105,29 @@ def parameter_groups(
     if not named:
         raise ConfigError("no parameter of the model learns: all are frozen", hint="unfreeze(model, ...) some")
     own = dict(rates or {})
-    matching([name for name, _ in model.named_parameters()], own)
+    names = _names(model)
+    matching([name for known in names.values() for name in known], own)
     plain = _without_decay(model)
     depth = _depths([name for name, _ in model.named_parameters()])
     groups: dict[tuple[float, float], dict[str, Any]] = {}
     for name, p in named:
         rate = lr * layer_decay ** depth[name]
         for pattern, value in own.items():
-            if matches(name, pattern):
+            if any(matches(known, pattern) for known in names[id(p)]):
                 rate = value
         decay = 0.0 if id(p) in plain else weight_decay
         group = groups.setdefault((rate, decay), {"params": [], "lr": rate, "weight_decay": decay, "param_names": []})
         group["params"].append(p)
         group["param_names"].append(name)
     return list(groups.values())
+
+
+def _names(model: nn.Module) -> dict[int, list[str]]:
+    """All names of each parameter: a tied one has several."""
+    found: dict[int, list[str]] = {}
+    for name, p in model.named_parameters(remove_duplicate=False):
+        found.setdefault(id(p), []).append(name)
+    return found
 
 
 def _without_decay(model: nn.Module) -> set[int]:

@@ -21,6 +21,7 @@ from .describe import describe
 from .history import History
 from .interrupt import Interrupts
 from .journal import Journal
+from .lora import lora_layers
 from .progress import Facts, Quiet, make_reporter
 from .schedules import make_schedule
 from .stepper import Stepper, Update
@@ -65,6 +66,8 @@ class Run:
         if self.batches == 0:
             raise ConfigError("the data hold no batch", hint="a loader with drop_last drops all of too few examples")
         self._check_monitor()
+        if any(layer.merged for layer in lora_layers(t.model).values()):
+            raise ConfigError("the model's adapters are merged and cannot learn", hint="unmerge(model) before training")
         if dry:
             self.max_steps = 1
         self.stepper = Stepper(t.model, t.loss, t.optimizer, t.forward, t.clip)

@@ -15,10 +15,11 @@ import difflib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from functools import partial
 from types import TracebackType
 from typing import Any
 
-from tensorlite import Tensor, nn
+from tensorlite import Tensor, is_grad_enabled, nn
 
 from ..attention import MultiHeadAttention
 
@@ -79,38 +80,39 @@ class Capture(Mapping[str, Record]):
 
     def _watch(self, name: str, module: nn.Module) -> None:
         weights: list[Tensor] = []
+        begun: list[Record] = []  # a module that calls itself has several
 
-        def after(_: nn.Module, inputs: tuple[Any, ...], output: Any) -> None:
-            record = Record(tuple(x.detach() for x in inputs if isinstance(x, Tensor)), _detached(output))
+        def before(_: nn.Module, inputs: tuple[Any, ...]) -> tuple[Any, ...]:
+            record = Record(tuple(x.detach() for x in inputs if isinstance(x, Tensor)))
+            begun.append(record)
+            return _watched(inputs, record) if self._gradients else inputs
+
+        def after(_: nn.Module, __: tuple[Any, ...], output: Any) -> None:
+            record = begun.pop()
+            record.output = _detached(output)
             if weights:
                 live = weights.pop()
                 record.weights = live.detach()
                 record._live_weights = live if live.requires_grad else None
+            first = output[0] if isinstance(output, tuple | list) and output else output
+            if self._gradients and isinstance(first, Tensor) and first.requires_grad:
+                first.register_hook(partial(setattr, record, "output_gradient"))
             self.calls.setdefault(name, []).append(record)
 
-        def backward(_: nn.Module, to_inputs: tuple[Any, ...], at_output: tuple[Any, ...]) -> None:
-            # calls are walked backwards: the last one that has no gradient yet is the one meant
-            for record in reversed(self.calls.get(name, ())):
-                if record.output_gradient is None and not record.input_gradients:
-                    record.output_gradient = at_output[0]
-                    record.input_gradients = to_inputs
-                    return
-
+        self._undo.append(module.register_forward_pre_hook(before).remove)
         self._undo.append(module.register_forward_hook(after).remove)
-        if self._gradients:
-            self._undo.append(module.register_full_backward_hook(backward).remove)
         if isinstance(module, MultiHeadAttention):
-            before = module.on_weights
+            others = module.on_weights
 
             def keep(w: Tensor) -> None:
                 if self._gradients and w.requires_grad:
                     w.retain_grad()
                 weights.append(w)
-                if before is not None:
-                    before(w)
+                if others is not None:
+                    others(w)
 
             def restore(attention: MultiHeadAttention = module) -> None:
-                attention.on_weights = before
+                attention.on_weights = others
 
             module.on_weights = keep
             self._undo.append(restore)
@@ -125,14 +127,32 @@ def capture(model: nn.Module, *patterns: str, gradients: bool = True) -> Capture
 
 
 def _matching(model: nn.Module, patterns: tuple[str, ...]) -> dict[str, nn.Module]:
-    modules = {name: module for name, module in model.named_modules() if name}
-    if not patterns:
-        return modules
+    """Modules by name; one that stands in several places has several names and is recorded under the first that matches."""
+    names = {name: module for name, module in model.named_modules(remove_duplicate=False) if name}
     for pattern in patterns:
-        if not any(fnmatchcase(name, pattern) for name in modules):
-            close = difflib.get_close_matches(pattern, list(modules), 1, 0.3)
+        if not any(fnmatchcase(name, pattern) for name in names):
+            close = difflib.get_close_matches(pattern, list(names), 1, 0.3)
             raise ValueError(f"no module matches {pattern!r}" + (f"; did you mean {close[0]!r}?" if close else ""))
-    return {name: m for name, m in modules.items() if any(fnmatchcase(name, p) for p in patterns)}
+    found: dict[nn.Module, str] = {}
+    for name, module in names.items():
+        if not patterns or any(fnmatchcase(name, pattern) for pattern in patterns):
+            found.setdefault(module, name)
+    return {name: module for module, name in found.items()}
+
+
+def _watched(inputs: tuple[Any, ...], record: Record) -> tuple[Any, ...]:
+    """The same inputs as tensors of this call alone, whose gradients the record takes."""
+
+    def take(place: int, gradient: Tensor) -> None:
+        known = record.input_gradients or (None,) * len(inputs)
+        record.input_gradients = (*known[:place], gradient, *known[place + 1 :])
+
+    own = list(inputs)
+    for i, x in enumerate(inputs):
+        if isinstance(x, Tensor) and x.requires_grad and is_grad_enabled():
+            own[i] = x.view_as(x)
+            own[i].register_hook(partial(take, i))
+    return tuple(own)
 
 
 def _detached(value: Any) -> Any:

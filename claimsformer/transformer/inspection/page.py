@@ -41,6 +41,8 @@ def attention_page(
     `keys` name the attended tokens where they are not `tokens` (cross-attention); `output` says what was scored, such as
     "log p(DRG 871)"; `options` go to `viz.attention` (layer, head, row, mask, theme). Raises ValueError when lengths differ.
     """
+    tokens = [_printable(token) for token in tokens]
+    keys = None if keys is None else [_printable(key) for key in keys]
     names = list(tokens if keys is None else keys)
     lost = np.asarray(occlusion, np.float64)
     if lost.shape != (len(names),):
@@ -65,6 +67,11 @@ def attention_page(
     words = "\n".join(f"{names[i]!r} ({i}): {lost[i]:+.4f}" for i in first)
     text = f"{picture.text}\n{NOT_AN_EXPLANATION}\nWithout each token, {output} loses:\n{words}\n"
     return Picture(title, picture.svg, text, page)
+
+
+def _printable(token: str) -> str:
+    """Half a surrogate pair, which a text may hold and a file may not, becomes a question mark."""
+    return token.encode("utf-8", "replace").decode()
 
 
 def _table(names: Sequence[str], lost: npt.NDArray[np.float64], rows: npt.NDArray[np.intp]) -> str:
@@ -115,7 +122,7 @@ def attention_text(
     for i in range(len(tokens)) if row is None else (range(len(tokens))[row],):
         cells = np.maximum.reduceat(np.nan_to_num(grid[i]), starts)
         shades = "".join(_SHADES[int(float(v) / top * (len(_SHADES) - 1) + 0.5)] for v in np.clip(cells, 0, top))
-        best = int(np.nanargmax(grid[i]))
+        best = int(np.argmax(np.nan_to_num(grid[i], nan=-np.inf)))
         lines.append(f"{tokens[i][:label]:>{label}} |{shades}| {names[best][:14]} ({best}) {grid[i, best]:.3f}")
     scale = f"{'':>{label}}  blank = 0, {_SHADES[-1]} = {top:.3f}; where a head looks, not why"
     return "\n".join([*lines, scale])

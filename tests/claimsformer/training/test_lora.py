@@ -346,3 +346,41 @@ def test_a_lora_run_follows_pefts_curve(tmp_path: Path) -> None:
     for name, layer in lora_layers(ours).items():
         b = adapted.get_submodule(f"base_model.model.{name}").lora_B["default"].weight.detach().numpy()
         np.testing.assert_allclose(layer.lora_B.weight.detach().numpy(), b, atol=1e-3)
+
+
+def test_the_state_of_a_merged_model_does_not_hold_the_difference_twice() -> None:
+    config = LoraConfig(target_modules=("fc",), r=2)
+    one, two = (nn.Sequential() for _ in range(2))
+    for net in (one, two):
+        tl.manual_seed(0)
+        net.fc = nn.Linear(4, 3)
+        inject(net, config)
+    one.fc.lora_B.weight.data.copy_(tl.ones(3, 2))
+    x = tl.randn(5, 4, generator=tl.Generator().manual_seed(1))
+    expected = one(x).detach().numpy()
+    merge(one)
+    for net in (two, one):
+        net.load_state_dict(one.state_dict())
+        np.testing.assert_array_equal(net(x).detach().numpy(), expected)
+    merge(one)
+    with pytest.raises(ConfigError, match="merged and cannot learn"):
+        Trainer(one, CrossEntropy(), progress=False).fit((np.ones((2, 4), np.float32), np.zeros(2, int)))
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"target_modules": "["}, "regular expression"),
+        ({"target_modules": "fc", "r": 1.5}, "r must be"),
+        ({"target_modules": "fc", "alpha": None}, "alpha must be"),
+        ({"target_modules": "fc", "alpha": float("nan")}, "alpha must be"),
+        ({"target_modules": "fc", "dropout": "x"}, "dropout must be"),
+    ],
+)
+def test_settings_of_an_adapter_are_checked_before_the_model_changes(options: dict, message: str) -> None:
+    model = nn.Sequential()
+    model.fc = nn.Linear(4, 3)
+    with pytest.raises(ConfigError, match=message):
+        inject(model, LoraConfig(**options))
+    assert type(model.fc) is nn.Linear
+    assert model.fc.weight.requires_grad

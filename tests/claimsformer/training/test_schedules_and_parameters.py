@@ -21,6 +21,7 @@ from claimsformer.training import (
     parameter_groups,
     unfreeze,
 )
+from claimsformer.transformer import Transformer, TransformerConfig
 from tensorlite import nn, optim
 
 
@@ -104,3 +105,18 @@ def test_freezing_by_name() -> None:
     freeze(model)
     with pytest.raises(ConfigError, match="all are frozen"):
         parameter_groups(model, 1.0)
+
+
+def test_a_tied_parameter_answers_to_each_of_its_names() -> None:
+    model = Transformer(TransformerConfig(vocab_size=9, d_model=8, n_heads=2, n_layers=1), seed=0)
+    table = model.embedding.token.weight
+    assert model.lm_head is not None
+    assert model.lm_head.weight is table
+    freeze(model)
+    assert unfreeze(model, "lm_head") == ["lm_head.weight"]
+    assert table.requires_grad
+    unfreeze(model)
+    groups = parameter_groups(model, 1.0, rates={"lm_head": 0.25})
+    (slow,) = (group for group in groups if group["lr"] == 0.25)
+    assert [p is table for p in slow["params"]] == [True]
+    assert sum(len(group["params"]) for group in groups) == len(list(model.parameters()))

@@ -160,3 +160,43 @@ def test_the_path_without_weights_is_the_fused_one(monkeypatch: pytest.MonkeyPat
     net(IDS)
     with pytest.raises(AssertionError, match="definition"), capture(net):
         net(IDS)
+
+
+class Twice(tl.nn.Module):
+    """One layer under two names, called from both places."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.a = tl.nn.Linear(3, 3, dtype=tl.float64)
+        self.b, self.c = self.a, tl.nn.Linear(3, 3, dtype=tl.float64)
+
+    def forward(self, x: tl.Tensor) -> tl.Tensor:
+        return self.c(self.b(self.a(x).tanh()))
+
+
+def test_a_shared_module_is_found_by_each_of_its_names_and_recorded_once() -> None:
+    net, x = Twice(), tl.randn(2, 3, dtype=tl.float64, generator=tl.Generator().manual_seed(0))
+    for pattern, names in (("a", {"a"}), ("b", {"b"}), ("[ab]", {"a"})):
+        with capture(net, pattern) as seen:
+            net(x).sum().backward()
+        assert set(seen) == names
+        (calls,) = seen.calls.values()
+        first = net.a(x).detach().requires_grad_()
+        second = net.a(first.tanh())
+        second.retain_grad()
+        net.c(second).sum().backward()
+        np.testing.assert_allclose(calls[0].output_gradient.numpy(), first.grad.numpy(), atol=1e-12)
+        np.testing.assert_allclose(calls[1].output_gradient.numpy(), second.grad.numpy(), atol=1e-12)
+
+
+def test_a_gradient_belongs_to_the_call_through_which_it_passed() -> None:
+    net = Twice()
+    with capture(net, "c") as seen:
+        x = [tl.ones(1, 3, dtype=tl.float64), tl.zeros(1, 3, dtype=tl.float64), tl.ones(2, 3, dtype=tl.float64)]
+        outs = [net(part) for part in x]
+        (5 * outs[1]).sum().backward()
+    gradients = [record.output_gradient for record in seen.calls["c"]]
+    assert gradients[0] is None
+    assert gradients[2] is None
+    np.testing.assert_array_equal(gradients[1].numpy(), np.full((1, 3), 5.0))
+    assert [len(record.input_gradients) for record in seen.calls["c"]] == [0, 1, 0]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from html.parser import HTMLParser
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -110,3 +111,12 @@ def test_text_keeps_to_its_width_and_shows_a_lone_strong_pair() -> None:
     assert all("█" in line for line in lines)
     with pytest.raises(ValueError, match=r"expected weights \(2, 2\)"):
         attention_text(weights, ["a", "b"])
+
+
+def test_weights_of_nothing_and_halves_of_surrogate_pairs_are_drawn(tmp_path: Path) -> None:
+    text = attention_text(np.full((2, 2), np.nan), ["a", "b"])
+    assert "nan" in text
+    page = attention_page(np.full((1, 1, 2, 2), 0.5), ["a\x00b", "\ud800<script>"], np.zeros(2))
+    written = page.save(tmp_path / "page.html").read_text(encoding="utf-8")
+    assert "?&lt;script&gt;" in written
+    assert "<script>" not in written
