@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self, overload
 
-from claimsformer.errors import ClaimsformerError
+from claimsformer.errors import ClaimsformerError, WriteError
 
 __all__ = ["TOKENIZER_FILE", "SpecialTokens", "TokenizerError", "TokenizerBase", "read_json", "write_json"]
 
@@ -173,14 +173,17 @@ class TokenizerBase:
         if state.get("format") != "claimsformer" or state.get("kind") != cls.kind:
             found = state.get("kind") or "another library's tokenizer"
             raise TokenizerError(f"{path.name} holds {found!r}, {cls.__name__} reads {cls.kind!r}")
-        if state.get("version", 0) > FORMAT_VERSION:
+        version = state.get("version", FORMAT_VERSION)
+        if not isinstance(version, int) or version > FORMAT_VERSION:
             raise TokenizerError(
-                f"{path.name} has format version {state['version']}, this release reads up to {FORMAT_VERSION}: "
+                f"{path.name} has format version {version!r}, this release reads up to {FORMAT_VERSION}: "
                 "install a newer claimsformer"
             )
         try:
             return cls.from_dict(state)
-        except (KeyError, TypeError) as error:
+        except TokenizerError:
+            raise
+        except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
             raise TokenizerError(f"{path.name} is damaged: it lacks or garbles {error}") from None
 
 
@@ -196,10 +199,17 @@ def read_json(path: Path) -> dict[str, Any]:
 
 
 def write_json(path: Path, state: Mapping[str, Any]) -> None:
-    """Write a JSON object beside `path` and move it into place, so that a reader never sees half a file."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    """Write a JSON object beside `path` and move it into place, so that a reader never sees half a file. Raises WriteError."""
     # ASCII escapes keep lone surrogates, which UTF-8 cannot hold.
     text = json.dumps(state, ensure_ascii=True, indent=1, allow_nan=False)
+    try:
+        _write_whole(path, text)
+    except OSError as error:
+        raise WriteError(f"cannot write {path}: {error.strerror or error}; nothing there was changed") from error
+
+
+def _write_whole(path: Path, text: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
     descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=".tokenizer-", suffix=".json")
     try:
         with os.fdopen(descriptor, "w", encoding="ascii", newline="\n") as file:

@@ -230,11 +230,16 @@ class FieldTokenizer(TokenizerBase):
     @classmethod
     def from_dict(cls, state: Mapping[str, Any]) -> Self:
         """The tokenizer that `to_dict` described."""
+        parents, min_count = state["parents"], state["min_count"]
+        if not isinstance(parents, list) or not all(isinstance(name, str) for name in parents):
+            raise TypeError("'parents', which must be a list of names")
+        if not isinstance(min_count, int):
+            raise TypeError("'min_count', which must be a whole number")
         tokenizer = cls(
-            ClaimSpec.from_dict(state["spec"]), min_count=state["min_count"], special=SpecialTokens(**state["special"])
+            ClaimSpec.from_dict(state["spec"]), min_count=min_count, special=SpecialTokens(**state["special"])
         )
         coders = [_coder(field, state["learned"][field.name]) for field in tokenizer.spec.fields]
-        tokenizer._assemble(coders, list(state["parents"]))
+        tokenizer._assemble(coders, parents)
         return tokenizer
 
     # Checks -------------------------------------------------------------------------------------------------------

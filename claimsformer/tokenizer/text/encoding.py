@@ -50,6 +50,10 @@ def truncate(
 ) -> tuple[Encoded, Encoded | None]:
     """The two sequences cut to `room` tokens together; raises TokenizerError when the strategy cannot."""
     n, m = len(first.ids), 0 if second is None else len(second.ids)
+    if strategy not in (True, "longest_first", "only_first", "only_second"):
+        raise TokenizerError(
+            f"truncation must be True, False, 'longest_first', 'only_first', 'only_second' or 'do_not_truncate', got {strategy!r}"
+        )
     if room < 0:
         raise TokenizerError("max_length leaves no room beside the special tokens")
     if n + m <= room:
@@ -94,11 +98,14 @@ def pad_length(lengths: Sequence[int], padding: Padding, max_length: int | None,
 
 
 def pad_rows(rows: Sequence[Any], length: int, value: Any, side: Side) -> np.ndarray[Any, Any]:
-    """Sequences as one array of (B, length, ...), as long as the longest where that is longer."""
+    """Sequences as one array of (B, length, ...), as long as the longest where that is longer; whole numbers are int64."""
+    if side not in ("left", "right"):
+        raise TokenizerError(f"padding_side must be 'left' or 'right', got {side!r}")
     longest = max((len(row) for row in rows), default=0)
     length = max(length, longest)
     tail = np.shape(value)
-    result = np.empty((len(rows), length, *tail), dtype=np.int64)
+    fractions = any(np.asarray(row).dtype.kind == "f" for row in rows if len(row))
+    result = np.empty((len(rows), length, *tail), dtype=np.float64 if fractions else np.int64)
     result[...] = value
     for target, row in zip(result, rows, strict=True):
         if len(row):

@@ -1,8 +1,8 @@
 """The patterns by which medical units are recognised.
 
 Written for `re` on ASCII; `unit_pattern` joins them into one split pattern. A unit may start with one space and never
-starts or ends within a word. Every unit holds a digit or a space between words, so no ordinary word can be taken for
-one.
+starts or ends within a word. Every unit holds a digit, a space between words or is an abbreviation of how often (`bid`,
+`prn`), so hardly an ordinary word can be taken for one.
 """
 
 from __future__ import annotations
@@ -31,7 +31,12 @@ _ICD9 = r"[0-9]{3}\.[0-9]{1,2}|E[0-9]{3}\.[0-9]"
 _CPT = rf"(?:[0-9]{{5}}|[0-9]{{4}}[FTUMA]){_MODIFIERS}"
 _HCPCS = rf"[A-CEGHJ-MP-V][0-9]{{4}}{_MODIFIERS}"
 _NDC = r"[0-9]{4}-[0-9]{4}-[0-9]{2}|[0-9]{5}-[0-9]{3}-[0-9]{2}|[0-9]{5}-[0-9]{4}-[0-9]{1,2}"
-_MONTH = r"(?i:jan|feb|mar|apr|may|june?|july?|aug|sept?|oct|nov|dec)[a-z]{0,6}\.?"
+# Whole names: "NovoLog 10 units" is no day of November.
+_MONTH = (
+    r"(?i:jan(?:uary)?|feb(?:ruary)?|mar(?:ch)?|apr(?:il)?|may|june?|july?|aug(?:ust)?|sept?(?:ember)?|"
+    r"oct(?:ober)?|nov(?:ember)?|dec(?:ember)?)\.?"
+)
+_MM, _DD = r"(?:1[0-2]|0?[1-9])", r"(?:3[01]|[12][0-9]|0?[1-9])"
 _STATE = (
     r"(?:A[KLRZ]|C[AOT]|D[CE]|FL|GA|HI|I[ADLN]|K[SY]|LA|M[ADEINOST]|N[CDEHJMVY]|O[HKR]|PA|PR|RI|"
     r"S[CD]|T[NX]|UT|V[AT]|W[AIVY])"
@@ -42,9 +47,9 @@ _SIGN = r"(?i:blood pressure|bp|heart rate|hr|pulse|resp|rr|temp(?:erature)?|spo
 _SOURCES = {
     "ndc": rf"{_NDC}|(?i:ndc)[ :#]{{1,2}}[0-9]{{10,11}}",
     "date": (
-        r"(?:19|20)[0-9]{2}[-/][0-9]{1,2}[-/][0-9]{1,2}|[0-9]{1,2}[/-][0-9]{1,2}[/-](?:[0-9]{4}|[0-9]{2})|"
+        rf"(?:19|20)[0-9]{{2}}[-/]{_MM}[-/]{_DD}|(?:{_MM}[/-]{_DD}|{_DD}[/-]{_MM})[/-](?:[0-9]{{4}}|[0-9]{{2}})|"
         r"(?:19|20)[0-9]{2}(?:0[1-9]|1[0-2])(?:0[1-9]|[12][0-9]|3[01])|"
-        rf"{_MONTH} [0-9]{{1,2}}(?:,? [0-9]{{4}})?|[0-9]{{1,2}} {_MONTH} [0-9]{{4}}"
+        rf"{_MONTH} {_DD}(?:,? [0-9]{{4}})?|{_DD} {_MONTH} [0-9]{{4}}"
     ),
     "coded": (
         r"(?i:icd ?-?(?:9|10)(?:-?cm)?|dx[0-9]{0,2}|diagnosis|cpt|hcpcs)[ :#]{1,2}"
@@ -65,7 +70,7 @@ _SOURCES = {
         r"(?i:q ?[0-9]{1,2}(?:-[0-9]{1,2})? ?(?:hours|hrs|hr|h)|"
         r"(?:once|twice|three times|four times|[0-9] times)(?: an?| per)? ?(?:daily|day|week(?:ly)?|month(?:ly)?)|"
         r"every (?:other day|day|morning|evening|night|[0-9]{1,2}(?:-[0-9]{1,2})? (?:hours?|days?|weeks?|months?))|"
-        r"as needed|at bedtime|by mouth)"
+        r"as needed|at bedtime|by mouth|[btq]id|[btq]\.i\.d\.|qd|q\.d\.|qod|qhs|qam|qpm|prn|p\.r\.n\.)"
     ),
     "hcpcs": _HCPCS,
     "icd10": _ICD10,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -60,6 +61,11 @@ class TextTokenizer(TokenizerBase):
         truncation_side: Side = "right",
         split_special_tokens: bool | None = None,
     ) -> None:
+        for name, side in (("padding_side", padding_side), ("truncation_side", truncation_side)):
+            if side not in ("left", "right"):
+                raise TokenizerError(f"{name} must be 'left' or 'right', got {side!r}")
+        if model_max_length is not None and (not isinstance(model_max_length, int) or model_max_length < 1):
+            raise TokenizerError(f"model_max_length must be a positive whole number or None, got {model_max_length!r}")
         model, vocab = build_model(state["model"])
         added = [AddedToken.from_dict(entry) for entry in state.get("added_tokens") or []]
         super().__init__(_tokens_in_order(vocab, added), special or _guess_special(added))
@@ -115,6 +121,10 @@ class TextTokenizer(TokenizerBase):
 
     def encode_batch(self, texts: Sequence[str], *, processes: int | None = None) -> list[npt.NDArray[np.int64]]:
         """The ids of many texts without special tokens; several processes pay from some ten megabytes on."""
+        if isinstance(texts, str) or not all(isinstance(text, str) for text in texts):
+            raise TokenizerError("encode_batch takes a list of str")
+        if processes is not None and processes < 1:
+            raise TokenizerError(f"processes must be at least 1, got {processes}")
         if processes is not None and processes > 1:
             from claimsformer.tokenizer.text.parallel import ParallelEncoder
 
@@ -151,6 +161,8 @@ class TextTokenizer(TokenizerBase):
             raise TokenizerError(
                 f"return_tensors must be 'np' or None, got {return_tensors!r}: arrays are NumPy's here"
             )
+        if isinstance(text, bytes) or not isinstance(text, Iterable):
+            raise TokenizerError(f"text must be a str or a list of them, got {type(text).__name__}")
         single = isinstance(text, str)
         texts = [text] if isinstance(text, str) else list(text)
         pairs: list[str | None] = [None] * len(texts)
@@ -242,20 +254,20 @@ class TextTokenizer(TokenizerBase):
         pad_to_multiple_of: int | None = None,
         padding_side: Side | None = None,
     ) -> BatchEncoding:
-        """Encodings of different lengths as one batch of (B, T) arrays; an attention mask is made if there is none."""
-        if isinstance(encoded_inputs, Mapping):
-            fields = {name: list(values) for name, values in encoded_inputs.items()}
-        else:
-            fields = {
-                name: [entry[name] for entry in encoded_inputs]
-                for name in (encoded_inputs[0] if encoded_inputs else ())
-            }
+        """Encodings of different lengths as one batch of (B, T) arrays, or one encoding as (T,) arrays.
+
+        An attention mask is made if there is none; what is one number an encoding, such as a label, becomes (B,).
+        """
+        fields = _columns(encoded_inputs)
         if "input_ids" not in fields:
             raise TokenizerError(f"pad needs input_ids, got {', '.join(fields) or 'nothing'}")
+        single = len(fields["input_ids"]) > 0 and np.ndim(fields["input_ids"][0]) == 0
+        if single:
+            fields = {name: [values] for name, values in fields.items()}
         lengths = [len(row) for row in fields["input_ids"]]
         fields.setdefault("attention_mask", [[1] * length for length in lengths])
         target = pad_length(lengths, padding, max_length, pad_to_multiple_of)
-        return self._arrays(fields, target, False, padding_side or self.padding_side)
+        return self._arrays(fields, target, single, padding_side or self.padding_side)
 
     def _arrays(self, fields: Mapping[str, list[Any]], target: int | None, single: bool, side: Side) -> BatchEncoding:
         batch = BatchEncoding()
@@ -263,8 +275,8 @@ class TextTokenizer(TokenizerBase):
         if target is not None and self.pad_token_id is None and (len(lengths) > 1 or lengths != {target}):
             raise TokenizerError("this tokenizer has no pad token: call set_special with one of its tokens as pad")
         for name, rows in fields.items():
-            if name == "length":
-                batch[name] = np.array(rows[0] if single else rows, dtype=np.int64)
+            if name == "length" or (rows and np.ndim(rows[0]) == 0):
+                batch[name] = np.array(rows[0] if single else rows)
                 continue
             value = self.pad_token_id if name == "input_ids" else PAD_VALUES.get(name, 0)
             if target is not None or len(lengths) <= 1:
@@ -278,7 +290,18 @@ class TextTokenizer(TokenizerBase):
 
     def decode(self, token_ids: int | Iterable[int], *, skip_special_tokens: bool = False) -> str:
         """The text that the ids spell; raises IndexError for an id outside the vocabulary."""
-        ids = [int(index) for index in token_ids] if isinstance(token_ids, Iterable) else [int(token_ids)]
+        if isinstance(token_ids, str):
+            raise TokenizerError("decode takes ids, got a str")
+        try:
+            ids = (
+                [operator.index(i) for i in token_ids]
+                if isinstance(token_ids, Iterable)
+                else [operator.index(token_ids)]
+            )
+        except TypeError:
+            raise TokenizerError(
+                "decode takes the ids of one text, whole numbers; see batch_decode for several"
+            ) from None
         for index in ids:
             self._token(index)
         if skip_special_tokens:
@@ -364,10 +387,23 @@ class TextTokenizer(TokenizerBase):
         return cls(state, special=special)
 
 
+def _columns(encodings: Mapping[str, Any] | Sequence[Mapping[str, Any]]) -> dict[str, list[Any]]:
+    """Lists by name, of one encoding of many texts or of many encodings."""
+    if isinstance(encodings, Mapping):
+        return {name: values if isinstance(values, int | float) else list(values) for name, values in encodings.items()}
+    names = list(encodings[0]) if encodings else []
+    for entry in encodings:
+        if set(entry) != set(names):
+            raise TokenizerError(f"pad needs encodings of one kind, got {', '.join(names)} and {', '.join(entry)}")
+    return {name: [entry[name] for entry in encodings] for name in names}
+
+
 def _tokens_in_order(vocab: Mapping[str, int], added: Iterable[AddedToken]) -> list[str]:
     """Tokens by id; an id that nothing names gets a name that says so."""
     by_id = {index: token for token, index in vocab.items()}
     by_id |= {token.id: token.content for token in added}
+    if max(by_id, default=0) > 2 * len(by_id) + 100_000:
+        raise TokenizerError(f"the vocabulary of {len(by_id)} tokens has the id {max(by_id)}: the file is damaged")
     return [by_id.get(index, f"<|unused {index}|>") for index in range(max(by_id, default=-1) + 1)]
 
 

@@ -373,6 +373,11 @@ def test_a_damaged_file_is_refused(tokenizer: FieldTokenizer, tmp_path: Path) ->
     (tmp_path / name).write_text(json.dumps(state))
     with pytest.raises(TokenizerError, match="lacks or garbles"):
         FieldTokenizer.from_pretrained(tmp_path)
+    whole = json.loads(tokenizer.save_pretrained(tmp_path).read_text())
+    for key, wrong in (("parents", "zz"), ("parents", [1]), ("min_count", None), ("learned", []), ("spec", 1)):
+        (tmp_path / name).write_text(json.dumps(whole | {key: wrong}))
+        with pytest.raises(TokenizerError, match="damaged"):
+            FieldTokenizer.from_pretrained(tmp_path)
     (tmp_path / name).write_text(json.dumps({"kind": "text", "format": "claimsformer"}))
     with pytest.raises(TokenizerError, match="holds 'text'"):
         FieldTokenizer.from_pretrained(tmp_path)

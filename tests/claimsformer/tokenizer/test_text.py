@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import json
 import pickle
 import random
 import subprocess
@@ -13,6 +15,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from claimsformer.errors import WriteError
 from claimsformer.tokenizer import SpecialTokens, TokenizerError, load_tokenizer
 from claimsformer.tokenizer.text import (
     DEFAULT_DRUGS,
@@ -294,3 +297,88 @@ def test_text_needs_neither_polars_nor_other_tokenizers() -> None:
 def test_long_monotonous_texts_take_linear_time(tokenizer: TextTokenizer, unit: str) -> None:
     text = unit * 20_000  # quadratic behaviour would take minutes here
     assert tokenizer.decode(tokenizer.encode(text)) == text
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "NovoLog 10 units", "Decadron 4 mg", "Augmentin 50 mg", "mayor 5", "decline 3", "octane 9",
+        "2024-13-45", "2024-00-10", "13/13/2024", "45/01/2024", "1/32/24", "june 45",
+    ],
+)  # fmt: skip
+def test_what_only_looks_like_a_date_is_none(text: str) -> None:
+    assert "date" not in {unit.kind for unit in MedicalSplitter(DEFAULT_DRUGS).units(text)}
+
+
+@pytest.mark.parametrize(
+    "text", ["1/2/24", "13/12/2024", "12/31/2024", "2024-2-9", "Sept. 3, 2024", "31 December 2024"]
+)
+def test_dates_are_whole_units(text: str) -> None:
+    (unit,) = MedicalSplitter(DEFAULT_DRUGS).units(text)
+    assert (unit.kind, text[unit.start : unit.stop]) == ("date", text)
+
+
+@pytest.mark.parametrize("often", ["BID", "bid", "t.i.d.", "qid", "PRN", "qhs", "q8h", "every 8 hours", "twice daily"])
+def test_how_often_is_a_unit_also_abbreviated(often: str, tokenizer: TextTokenizer) -> None:
+    text = f"metformin 500 mg {often}, then stop"
+    kinds = [(u.kind, text[u.start : u.stop]) for u in MedicalSplitter(DEFAULT_DRUGS).units(text)]
+    assert kinds == [("drug", "metformin"), ("dose", "500 mg"), ("frequency", often)]
+    assert tokenizer.decode(tokenizer.encode(text)) == text
+
+
+def test_pad_takes_one_encoding_labels_and_fractions(tokenizer: TextTokenizer) -> None:
+    one = tokenizer.pad({"input_ids": [7, 8]}, padding="max_length", max_length=4)
+    assert one["attention_mask"].tolist() == [1, 1, 0, 0]
+    assert one["input_ids"].shape == (4,)
+    two = tokenizer.pad(
+        [{"input_ids": [7, 8], "labels": 1, "weights": [0.5, 0.25]}, {"input_ids": [9], "labels": 0, "weights": [0.75]}]
+    )
+    assert two["labels"].tolist() == [1, 0]
+    assert two["weights"].tolist() == [[0.5, 0.25], [0.75, 0.0]]
+
+
+def test_calls_that_make_no_sense_are_refused(tokenizer: TextTokenizer) -> None:
+    for call, message in {
+        lambda: tokenizer(None): "text must be a str or a list",
+        lambda: tokenizer(b"asthma"): "got bytes",
+        lambda: tokenizer("asthma", truncation="sometimes", max_length=3): "truncation must be",
+        lambda: tokenizer(["a", "b c"], padding=True, padding_side="top"): "padding_side must be",
+        lambda: tokenizer.pad([{"input_ids": [1], "labels": [1]}, {"input_ids": [1]}]): "of one kind",
+        lambda: tokenizer.decode("12"): "got a str",
+        lambda: tokenizer.decode([1.5]): "whole numbers",
+        lambda: tokenizer.decode([[1, 2]]): "batch_decode",
+        lambda: tokenizer.encode_batch("asthma"): "list of str",
+        lambda: tokenizer.encode_batch(["a", 5], processes=2): "list of str",
+        lambda: tokenizer.encode_batch(["a"], processes=0): "at least 1",
+    }.items():
+        with pytest.raises(TokenizerError, match=message):
+            call()
+    assert len(tokenizer(np.array(["asthma", "E11.9"]))["input_ids"]) == 2
+
+
+def test_a_damaged_file_is_one_error(tokenizer: TextTokenizer, tmp_path: Path) -> None:
+    path = tokenizer.save_pretrained(tmp_path)
+    whole = json.loads(path.read_text())
+
+    def huge_id(state: dict) -> None:
+        vocab = state["tokenizer"]["model"]["vocab"]
+        vocab[next(reversed(vocab))] = 10**12
+
+    for damage, message in {
+        lambda s: s.update(version="2"): "format version",
+        lambda s: s.update(version=None): "format version",
+        lambda s: s.update(version=99): "newer claimsformer",
+        lambda s: s.update(padding_side="top"): "padding_side",
+        lambda s: s.update(model_max_length="many"): "model_max_length",
+        lambda s: s["tokenizer"]["model"].update(merges="x y"): "damaged",
+        lambda s: s["tokenizer"]["model"].update(merges=[["a", "b", "c"]]): "damaged",
+        lambda s: s["tokenizer"]["model"].update(drugs=[["a"]]): "damaged",
+        huge_id: "damaged",
+    }.items():
+        state = copy.deepcopy(whole)
+        damage(state)
+        path.write_text(json.dumps(state))
+        with pytest.raises(TokenizerError, match=message):
+            load_tokenizer(tmp_path)
+    with pytest.raises(WriteError, match="nothing there was changed"):
+        tokenizer.save_pretrained(path)
