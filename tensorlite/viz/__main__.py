@@ -16,20 +16,37 @@ from . import Graph, graph
 from .engines import ENGINES
 from .overlay import COLOR_BY
 
+_EXAMPLE = """
+A factory returns an output tensor, or (module, *inputs), or a Graph. In my_net.py:
 
-def build(spec: str) -> Graph:
-    """The graph of `module:factory`. Raises `ValueError` for a malformed spec or another result."""
+    import tensorlite as tl
+    from tensorlite import nn
+
+    def make():
+        net = nn.Sequential(nn.Linear(8, 16), nn.ReLU(), nn.Linear(16, 2))
+        return net, tl.randn(4, 8)
+
+    python -m tensorlite.viz my_net:make                       as text
+    python -m tensorlite.viz my_net:make --out net.svg
+    python -m tensorlite.viz my_net:make --out net.html --color-by grad_norm
+"""
+
+
+def build(spec: str, *, backward: bool = False, timed: bool = False) -> Graph:
+    """The graph of `module:factory`, with gradients and times if asked for. Raises `ValueError` for a malformed spec or another result."""
     module_name, _, attribute = spec.partition(":")
     if not module_name or not attribute:
         raise ValueError(f"expected module:factory, got {spec!r}")
     factory: Any = importlib.import_module(module_name)
     for name in attribute.split("."):
         factory = getattr(factory, name)
+    if not callable(factory):
+        raise ValueError(f"{spec} must be a function without arguments, got {type(factory).__name__}")
     made = factory()
     if isinstance(made, Graph):
         return made
     if isinstance(made, tuple) and made and callable(made[0]):
-        return graph(*made)
+        return graph(*made, backward=backward, timed=timed)
     try:
         return graph(made)
     except TypeError as error:
@@ -37,16 +54,21 @@ def build(spec: str) -> Graph:
 
 
 def parser() -> argparse.ArgumentParser:
-    arguments = argparse.ArgumentParser(prog="python -m tensorlite.viz", description="Draw a computation graph.")
-    arguments.add_argument("factory", help="module:factory, a function without arguments")
+    arguments = argparse.ArgumentParser(
+        prog="python -m tensorlite.viz",
+        description="Draw a computation graph.",
+        epilog=_EXAMPLE,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    arguments.add_argument("factory", help="module:function, a function without arguments (example below)")
     arguments.add_argument("--out", help="file to write; .svg .html .png .pdf .dot .mmd .json .txt (default: text)")
     arguments.add_argument(
         "--collapse", choices=["auto", "none", "max"], default="auto", help="which modules are closed"
     )
     arguments.add_argument("--depth", type=int, help="open this many levels of modules")
     arguments.add_argument("--color-by", choices=COLOR_BY, help="print and mark a number on every box")
-    arguments.add_argument("--engine", choices=["auto", *ENGINES], default="auto", help="who computes the layout")
-    arguments.add_argument("--theme", choices=["auto", "light", "dark"], default="auto")
+    arguments.add_argument("--engine", choices=["auto", *ENGINES], default="auto", help="what computes the layout")
+    arguments.add_argument("--theme", choices=["auto", "light", "dark"], default="auto", help="auto: the reader's")
     return arguments
 
 
@@ -54,7 +76,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     options = parser().parse_args(argv)
     sys.path.insert(0, "")
     try:
-        drawn = build(options.factory)
+        by = options.color_by
+        drawn = build(options.factory, backward=by == "grad_norm", timed=by == "time")
+        if str(options.out).endswith(".json"):  # the whole graph
+            print(f"wrote {drawn.save(options.out)}")
+            return 0
         view: dict[str, Any] = {"collapse": options.collapse, "depth": options.depth, "color_by": options.color_by}
         if not options.out:
             print(drawn.text(**view), end="")
@@ -62,7 +88,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         if options.out.endswith((".svg", ".html", ".png", ".pdf")):
             view |= {"engine": options.engine, "theme": options.theme}
         print(f"wrote {drawn.save(options.out, **view)}")
-    except (ValueError, RuntimeError, ImportError, AttributeError) as error:
+    except (ValueError, RuntimeError, ImportError, AttributeError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
     return 0

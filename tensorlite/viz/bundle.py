@@ -6,6 +6,7 @@ Neighbours in topological order make convex groups, so the collapsed picture has
 
 from __future__ import annotations
 
+import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -16,7 +17,7 @@ _CHUNKS = 16  # groups made of one crowded level
 
 
 def bundle(view: View, limit: int) -> View:
-    """`view` with at most `limit` boxes and groups directly inside any group."""
+    """`view` with at most `limit` (two or more) boxes and groups directly inside any group."""
     groups, boxes = list(view.groups), list(view.boxes)
     while True:
         crowded = [(key, items) for key, items in _contents(groups, boxes).items() if len(items) > limit]
@@ -25,7 +26,7 @@ def bundle(view: View, limit: int) -> View:
         by_key = {box.key: box for box in boxes}
         home: dict[str, str] = {}
         for key, items in crowded:
-            _cut(key, items, by_key, groups, home)
+            _cut(key, items, limit, by_key, groups, home)
         boxes = [replace(box, group=home[box.key]) if box.key in home else box for box in boxes]
         groups = [replace(group, parent=home[group.key]) if group.key in home else group for group in groups]
 
@@ -37,6 +38,9 @@ def _contents(groups: Sequence[Group], boxes: Sequence[Box]) -> dict[str | None,
     for order, box in enumerate(boxes):
         at = min(box.members, default=order)
         first[box.key] = at
+        if not box.members:  # points of entry come before everything in their group, results after everything
+            first[box.key] = -1 if box.kind == "entry" else sys.maxsize
+            continue
         key = box.group
         while key is not None:
             first[key] = min(first.get(key, at), at)
@@ -48,10 +52,15 @@ def _contents(groups: Sequence[Group], boxes: Sequence[Box]) -> dict[str | None,
 
 
 def _cut(
-    container: str | None, items: Sequence[str], by_key: Mapping[str, Box], groups: list[Group], home: dict[str, str]
+    container: str | None,
+    items: Sequence[str],
+    limit: int,
+    by_key: Mapping[str, Box],
+    groups: list[Group],
+    home: dict[str, str],
 ) -> None:
     """Add groups of neighbouring `items` to `groups`, and note in `home` which item goes where."""
-    size = -(-len(items) // _CHUNKS)
+    size = -(-len(items) // min(_CHUNKS, limit))
     for start in range(0, len(items), size):
         chunk = items[start : start + size]
         if len(chunk) < 2:

@@ -55,7 +55,7 @@ def training_curves(
 
 
 def gradient_flow(
-    norms: Mapping[str, float | Sequence[float]],
+    norms: Mapping[str, float | Sequence[float]] | Any,
     *,
     steps: Sequence[float] | None = None,
     title: str = "Gradient flow",
@@ -64,10 +64,13 @@ def gradient_flow(
     """Gradient norm of each layer, on a logarithmic scale: bars for one number a layer, a heat map for a series over
     time.
 
-    `norms` maps layer names, in order from input to output, to a norm or to one norm a step; `steps` numbers the
-    columns of the heat map. Norms below 1e-7 are flagged as vanishing, those above 1e3 as exploding, and those that are
-    not finite by name. Raises `ValueError` for an empty mapping or series of unequal length.
+    `norms` maps layer names, in order from input to output, to a norm or to one norm a step; or it is a module after
+    `backward()`, for the norms of its parameters' gradients. `steps` numbers the columns of the heat map. Norms below 1e-7 are flagged as vanishing, those above 1e3 as exploding, and those that are
+    not finite by name. Raises `ValueError` for an empty mapping, a module without gradients, or series of
+    unequal length.
     """
+    if hasattr(norms, "named_parameters"):
+        norms = _norms(norms)
     if not norms:
         raise ValueError("gradient_flow needs at least one layer: got an empty mapping")
     series = {name: np.atleast_1d(np.asarray(value, dtype=np.float64)) for name, value in norms.items()}
@@ -77,6 +80,17 @@ def gradient_flow(
     if lengths == {1}:
         return _bars(title, {name: float(values[0]) for name, values in series.items()}, theme)
     return flow(title, series, steps, theme)
+
+
+def _norms(module: Any) -> dict[str, float]:
+    norms = {
+        name: float(np.linalg.norm(np.asarray(p.grad._data, dtype=np.float64)))
+        for name, p in module.named_parameters()
+        if p.grad is not None
+    }
+    if not norms:
+        raise ValueError("no parameter of this module has a gradient: call backward() first")
+    return norms
 
 
 def _columns(history: Any) -> dict[str, list[float]]:
@@ -118,6 +132,7 @@ def _lines(
     for i, (name, values) in enumerate(lines.items()):
         known = [(a, b) for a, b in zip(xs, values, strict=False) if math.isfinite(b) and (b > 0 or not log)]
         if not known:
+            rows.append([name, "no positive value" if log else "no finite value", "", "", ""])
             continue
         body.append(f'<path class="line l{i}" d="{polyline(*_unzip(known), x, y)}" fill="none"/>')
         best = _best(name, known)
@@ -128,7 +143,9 @@ def _lines(
         rows.append([name, number(known[0][1]), number(known[-1][1]), *at_best])
     body += _names_at_ends(ends, WIDTH - RIGHT + 6.0)
     words = table(["line", "first", "last", "best", f"at {x_name}"], rows)
-    return Picture(title, document(title, words, body, wide, HEIGHT, theme), f"{one_line(title)}\n{words}\n")
+    return Picture(
+        title, document(title, words, body, wide, HEIGHT, theme), f"{one_line(title)}\n{words}\n", theme=theme
+    )
 
 
 def _best(name: str, points: Sequence[tuple[float, float]]) -> tuple[float, float] | None:
@@ -181,4 +198,6 @@ def _bars(title: str, norms: Mapping[str, float], theme: Theme) -> Picture:
         rows.append([name, number(norm), word])
     body.append(f'<text x="{label + 200:g}" y="{high - 6:g}" text-anchor="middle">gradient norm (logarithmic)</text>')
     words = table(["layer", "norm", ""], rows)
-    return Picture(title, document(title, words, body, label + 520.0, high, theme), f"{one_line(title)}\n{words}\n")
+    return Picture(
+        title, document(title, words, body, label + 520.0, high, theme), f"{one_line(title)}\n{words}\n", theme=theme
+    )

@@ -26,20 +26,30 @@ def collapse(
     fold_repeats: bool = True,
     show_params: bool | None = None,
     max_visible: int = MAX_VISIBLE,
-    open: Collection[str] = (),
+    open: str | Collection[str] = (),
 ) -> View:
     """The view of `graph` that is drawn.
 
     `collapse` is "auto" (open modules, outermost first, while at most `max_visible` boxes show; layers of the library stay closed), "none", "max", or a
     predicate that is true for a `Module` to close. `depth` opens that many levels instead. `open` names module paths to
-    open with everything around them. Raises `ValueError` for another `collapse`.
+    open with everything around them. `show_params` draws parameters as boxes of their own (default: where all values
+    are scalars). Raises `ValueError` for another `collapse`, or a `max_visible` below 2.
     """
     if not callable(collapse) and collapse not in {"auto", "none", "max"}:
         raise ValueError(f"collapse must be 'auto', 'none', 'max' or a predicate on Module, got {collapse!r}")
+    if max_visible < 2:
+        raise ValueError(f"max_visible must be at least 2, got {max_visible}")
+    if depth is not None and depth < 0:
+        raise ValueError(f"depth must not be negative, got {depth}")
     view = unfold(graph, fold_repeats=fold_repeats, show_params=show_params)
     if collapse == "auto" and depth is None:
         view = bundle(view, max_visible)
-    opened = _opened(graph, view, collapse, depth, max_visible) | _around(view, open)
+    paths = {open} if isinstance(open, str) else set(open)
+    unknown = sorted(paths - {name for group in view.groups for name in (group.path, group.key)})
+    if unknown:
+        known = ", ".join(dict.fromkeys(group.path for group in view.groups)) or "none"
+        raise ValueError(f"open names no module that can be opened: {', '.join(unknown)}; there are: {known}")
+    opened = _opened(graph, view, collapse, depth, max_visible) | _around(view, paths)
     return project(view, opened)
 
 

@@ -120,7 +120,7 @@ def flow(title: str, series: Mapping[str, Array], steps: Sequence[float] | None,
     body += _legend(label, foot + 12.0, f"1e{low:.1f}", f"1e{high:.1f}", False)
     words_table = table(["layer", "first", "last", ""], rows)
     svg = document(title, words_table, body, label + wide_map + 190.0, foot + 52.0, theme)
-    return Picture(title, svg, f"{one_line(title)}\n{words_table}\n")
+    return Picture(title, svg, f"{one_line(title)}\n{words_table}\n", theme=theme)
 
 
 # -- input ------------------------------------------------------------------------------------------------------------
@@ -352,6 +352,7 @@ def _words(
     grid: Array, layer: int, head: int, row: int, queries: Sequence[str], listed: Sequence[tuple[int, str, float]]
 ) -> str:
     rows = [[one_line(token), str(j), f"{weight:.4f}"] for j, token, weight in listed]
-    first = f"{grid.shape[0]} layers, {grid.shape[1]} heads, {grid.shape[2]} queries, {grid.shape[3]} keys."
+    sizes = zip(grid.shape, ("layer", "head", "query", "key"), ("layers", "heads", "queries", "keys"), strict=True)
+    first = ", ".join(f"{n} {one if n == 1 else many}" for n, one, many in sizes) + "."
     second = f"Layer {layer}, head {head}, query {one_line(queries[row])} ({row}):"
     return "\n".join([first, second, table(["key", "position", "weight"], rows), *CAPTION])

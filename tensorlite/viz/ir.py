@@ -104,6 +104,21 @@ class Module:
     layer: bool = False  # a layer of the library without modules inside: known by its name, so closed unless asked for
 
 
+class Verified(int):
+    """How many ops `Graph.verify` compared. `taken` names the values that it could only take as recorded."""
+
+    taken: tuple[str, ...]
+
+    def __new__(cls, compared: int, taken: tuple[str, ...] = ()) -> Verified:
+        self = super().__new__(cls, compared)
+        self.taken = taken
+        return self
+
+    def __repr__(self) -> str:
+        ops = f"{int(self)} op{'' if self == 1 else 's'} replayed, with the recorded results"
+        return ops + (f"; taken as recorded: {', '.join(self.taken)}" if self.taken else "")
+
+
 @dataclass(frozen=True)
 class Graph:
     """A computation graph with its module calls.
@@ -164,10 +179,12 @@ class Graph:
 
     @property
     def flops(self) -> int:
+        """Floating-point operations of one forward pass."""
         return sum(node.flops for node in self.nodes)
 
     @property
     def nbytes(self) -> int:
+        """Bytes of all values."""
         return sum(node.nbytes for node in self.nodes)
 
     def describe(self) -> str:
@@ -176,27 +193,37 @@ class Graph:
 
         return describe(self)
 
-    def verify(self, rtol: float = 0.0, atol: float = 0.0) -> int:
-        """Replay every drawn op on its drawn operands and compare with the recorded results; return the number
-        compared.
+    def verify(self, rtol: float = 0.0, atol: float = 0.0) -> Verified:
+        """Replay every drawn op on its drawn operands and compare with the recorded results; say how many were.
 
-        Raises `ValueError` when the graph holds no recording (it was loaded from JSON), `AssertionError` naming the
-        first node whose replay differs.
+        Functions of the user are called again. A value that was written by something other than an op (a buffer through
+        NumPy) is taken as recorded, and named in the result. Raises `ValueError` when the graph holds no recording (it
+        was loaded from JSON, or walked back from an output), `AssertionError` naming the first node whose replay
+        differs.
         """
         if self.replay is None:
             raise ValueError(
-                "this graph holds no recording to replay: make it with tensorlite.viz.graph(..., record=True)"
+                "this graph holds no recording to replay: make it with tensorlite.viz.graph(module, *inputs), which "
+                "listens while the ops run (not from an output tensor, from JSON, or with record=False)"
             )
-        compared = 0
+        compared: set[int] = set()
+        taken: list[Node] = []
         for node_id, replayed, recorded in self.replay():
+            if replayed is None:
+                taken.append(self.nodes[node_id])
+                continue
+            node = self.nodes[node_id]
+            if replayed.shape != recorded.shape:
+                raise AssertionError(f"node {node_id} ({node.op}): replay gives {replayed.shape}, not {recorded.shape}")
             if not np.allclose(replayed, recorded, rtol=rtol, atol=atol, equal_nan=True):
-                node = self.nodes[node_id]
                 gap = float(np.nanmax(np.abs(np.asarray(replayed, float) - np.asarray(recorded, float))))
                 raise AssertionError(
                     f"node {node_id} ({node.op} {node.shape}): replay differs from the recording by {gap:.3g}"
                 )
-            compared += 1
-        return compared
+            compared.add(node_id)
+        return Verified(
+            len(compared), tuple(f"{n.op} (node {n.id}{', ' if n.source else ''}{n.source})" for n in taken)
+        )
 
     # -- data ---------------------------------------------------------------------------------------------------------
 
@@ -225,6 +252,7 @@ class Graph:
         )
 
     def to_json(self) -> str:
+        """`to_dict` as JSON."""
         return json.dumps(self.to_dict(), ensure_ascii=False, allow_nan=False, separators=(",", ":"))
 
     def to_model_explorer(self) -> dict[str, Any]:
@@ -236,32 +264,55 @@ class Graph:
     # -- pictures (each imports its renderer when called) --------------------------------------------------------------
 
     def svg(self, **options: Any) -> str:
+        """SVG, for readers with light and dark screens. Every picture takes these options:
+
+        Args:
+            collapse: "auto" (at most `max_visible` boxes), "none", "max", or a function of a `Module` that is true for
+                those to close.
+            depth: open this many levels of modules instead.
+            open: paths of modules to open, with everything around them.
+            max_visible: how many boxes "auto" shows at most (40).
+            fold_repeats: draw equal blocks once (True).
+            show_params: parameters as boxes of their own (default: where all values are scalars).
+            color_by: "grad_norm", "flops", "bytes", "time", "nan" or "dead": a number on each box, and a bar.
+            direction: "forward", or "backward" for the arrows of the gradients.
+            theme: "auto" (the reader's), "light" or "dark"; of .svg, .html and .png.
+            engine: "auto", "dot", "pygraphviz", "wasi" or "builtin", for .svg and .png: what computes the layout.
+        """
         from .render import svg
 
         return svg(self, **options)
 
     def html(self, **options: Any) -> str:
+        """A page of its own in which modules open and close; the options of `svg` but `engine`."""
         from .render import html
 
         return html(self, **options)
 
     def dot(self, **options: Any) -> str:
+        """DOT for Graphviz; the options of `svg` but `theme` and `engine`."""
         from .render import dot
 
         return dot(self, **options)
 
     def mermaid(self, **options: Any) -> str:
+        """A Mermaid flowchart; the options of `svg` but `theme` and `engine`."""
         from .render import mermaid
 
         return mermaid(self, **options)
 
     def text(self, **options: Any) -> str:
+        """An indented tree for terminals; the options of `svg` but `theme` and `engine`."""
         from .render import text
 
         return text(self, **options)
 
     def save(self, path: Any, **options: Any) -> Any:
-        """Write the picture; the suffix chooses the format (.svg .html .png .pdf .dot .mmd .json .txt)."""
+        """Write the picture; the suffix chooses the format (.svg .html .png .pdf .dot .mmd .json .txt).
+
+        The options are those of `svg`; `scale` sets the pixels of a .png. A .json holds the whole graph and takes none.
+        Raises `ValueError` for another suffix, `RuntimeError` naming what to install where a converter is missing.
+        """
         from .render import save
 
         return save(self, path, **options)

@@ -115,8 +115,13 @@ def _op_title(node: Node, leaves: Sequence[Node], skip: bool) -> str:
 
 def _value(node: Node) -> str:
     assert node.value is not None
-    data = f"data {node.value.mean:.4f}"
-    return f"{data} · grad {node.grad.mean:.4f}" if node.grad is not None else data
+    data = f"data {_decimal(node.value.mean)}"
+    return f"{data} · grad {_decimal(node.grad.mean)}" if node.grad is not None else data
+
+
+def _decimal(value: float) -> str:
+    """Four decimals where they say something, else three significant digits."""
+    return f"{value:.4f}" if value == 0 or 1e-2 <= abs(value) < 1e6 else f"{value:.3g}"
 
 
 def _short(name: str) -> str:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
+from ..autograd.function import FunctionCtx
 from ..autograd.graph import Variable
 
 _LIBRARY = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
@@ -79,3 +80,21 @@ def caller() -> str:
             return f"{os.path.basename(code.co_filename)}:{frame.f_lineno} {code.co_name}"
         frame = frame.f_back  # type: ignore[assignment]
     return ""
+
+
+def call_again(op: Any, outputs: Sequence[Any]) -> Callable[..., Any] | None:
+    """The call of the user's Function that gave `outputs`, as a function of its tensors; None where that is not known.
+
+    It is not where the Function changed an input in place: what it was given is gone.
+    """
+    node = next((tensor._node for tensor in outputs if tensor._node is not None), None)
+    ctx = next((saved for saved in node.saved or () if isinstance(saved, FunctionCtx)), None) if node else None
+    if ctx is None or ctx._dirty or not hasattr(op, "cls"):
+        return None
+    values, is_tensor = ctx._inputs, ctx._is_tensor  # type: ignore[attr-defined]
+
+    def call(*tensors: Any) -> Any:
+        given = iter(tensors)
+        return op.cls.apply(*[next(given) if t else v for v, t in zip(values, is_tensor, strict=True)])
+
+    return call

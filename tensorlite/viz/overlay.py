@@ -22,6 +22,7 @@ class _Measure:
     alarm: Callable[[float], bool]
     legend: str
     logarithmic: bool = False
+    absent: str = "record=True"  # what `viz.graph` was not asked for
 
 
 def _grad_norm(nodes: Sequence[Node]) -> float | None:
@@ -54,6 +55,7 @@ _MEASURES: dict[str, _Measure] = {
         lambda v: not _VANISHING < v < _EXPLODING,
         f"bar: norm of the gradient, logarithmic; flagged outside {_VANISHING:g} … {_EXPLODING:g}",
         logarithmic=True,
+        absent="backward=True",
     ),
     "flops": _Measure(
         lambda nodes: float(sum(n.flops for n in nodes)),
@@ -68,7 +70,11 @@ _MEASURES: dict[str, _Measure] = {
         "bar: bytes of the results, share of the largest",
     ),
     "time": _Measure(
-        _seconds, lambda v: f"{v * 1e3:.3g} ms", lambda v: False, "bar: forward time, share of the longest"
+        _seconds,
+        lambda v: f"{v * 1e3:.3g} ms",
+        lambda v: False,
+        "bar: forward time, share of the longest",
+        absent="timed=True",
     ),
     "nan": _Measure(
         _not_finite,
@@ -97,7 +103,7 @@ def colour(graph: Graph, view: View, color_by: str) -> View:
     known = [v for v in values.values() if v is not None and math.isfinite(v)]
     level = _levels(known, measure.logarithmic)
     boxes = tuple(replace(box, overlay=_overlay(values.get(box.key), measure, level)) for box in view.boxes)
-    absent = "" if known else " (nothing was recorded: run backward, or trace with record=True)"
+    absent = "" if known else f" (nothing was recorded: viz.graph(..., {measure.absent}) does)"
     groups = tuple(
         replace(group, closed=replace(group.closed, overlay=_overlay(values.get(group.key), measure, level)))
         for group in view.groups
@@ -142,5 +148,7 @@ def backward(graph: Graph, view: View) -> View:
         return replace(link, weight=norm, label=label)
 
     note = "dashed arrows: gradients; the number is their norm, the width its logarithm"
+    if not any(node.grad is not None for node in graph.nodes):
+        note = "no gradients were recorded: viz.graph(..., backward=True) does"
     legend = f"{view.legend}; {note}" if view.legend else note
     return replace(view, links=tuple(map(weighed, view.links)), backward=True, legend=legend)

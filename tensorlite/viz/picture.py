@@ -10,6 +10,7 @@ from xml.sax.saxutils import escape
 
 from . import raster
 from .metrics import one_line
+from .palette import Theme
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,11 +21,14 @@ class Picture:
     svg: str
     text: str
     page: str = ""
+    theme: Theme = "auto"
 
     @property
     def html(self) -> str:
         """A page of its own, without network."""
-        return self.page or _PAGE.format(title=escape(one_line(self.title)), svg=self.svg, text=escape(self.text))
+        return self.page or _PAGE.format(
+            title=escape(one_line(self.title)), svg=self.svg, text=escape(self.text), **page_colours(self.theme)
+        )
 
     def save(self, path: str | Path) -> Path:
         """Write .svg, .html, .png or .txt. Raises `ValueError` for another suffix."""
@@ -49,6 +53,18 @@ class Picture:
         return {"image/svg+xml": self.svg, "text/plain": self.text}
 
 
+_LIGHT, _DARK = "background:#FEFEFE;color:#1F2937", "background:#0F172A;color:#E5E7EB"
+
+
+def page_colours(theme: Theme) -> dict[str, str]:
+    """What a page's `color-scheme` and `body` say, so that it is as light or dark as the picture in it."""
+    return {
+        "scheme": "light dark" if theme == "auto" else theme,
+        "colours": _DARK if theme == "dark" else _LIGHT,
+        "dark": f"@media (prefers-color-scheme:dark){{body{{{_DARK}}}}}" if theme == "auto" else "",
+    }
+
+
 def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """Columns in plain text: the first to the left, numbers to the right."""
     widths = [max(len(row[i]) for row in [header, *rows]) for i in range(len(header))]
@@ -65,11 +81,11 @@ _PAGE = """<!DOCTYPE html>
 <head>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width,initial-scale=1">
-<meta name="color-scheme" content="light dark">
+<meta name="color-scheme" content="{scheme}">
 <title>{title}</title>
-<style>body{{margin:0;padding:12px;font:14px/1.45 Helvetica,Arial,sans-serif;background:#FEFEFE;color:#1F2937}}
+<style>body{{margin:0;padding:12px;font:14px/1.45 Helvetica,Arial,sans-serif;{colours}}}
 svg{{max-width:100%;height:auto}}pre{{overflow:auto}}
-@media (prefers-color-scheme:dark){{body{{background:#0F172A;color:#E5E7EB}}}}</style>
+{dark}</style>
 </head>
 <body>
 <main>

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypedDict, Unpack
 
@@ -41,12 +42,25 @@ class DrawOptions(Options, total=False):
     engine: str
 
 
+_VIEWED = tuple(Options.__annotations__)
+_DRAWN = tuple(DrawOptions.__annotations__)
+
+
+def _check(format: str, options: Mapping[str, Any], known: Sequence[str]) -> None:
+    unknown = [name for name in options if name not in known]
+    if unknown:
+        raise TypeError(
+            f"{format} takes no option {unknown[0]!r}" + (f"; it takes {', '.join(known)}" if known else "")
+        )
+
+
 def view(graph: Graph, **options: Unpack[Options]) -> View:
     """The boxes and links that the other functions draw.
 
     `color_by` is "grad_norm", "flops", "bytes", "time", "nan" or "dead"; `direction="backward"` turns the arrows into
     gradients.
     """
+    _check("this picture", options, _VIEWED)
     color_by = options.pop("color_by", None)
     direction = options.pop("direction", "forward")
     if direction not in {"forward", "backward"}:
@@ -67,6 +81,7 @@ def whole(graph: Graph, **options: Unpack[Options]) -> View:
 
 def svg(graph: Graph, **options: Unpack[DrawOptions]) -> str:
     """SVG; `theme` is "auto" (follows the reader), "light" or "dark"."""
+    _check("an SVG", options, _DRAWN)
     theme, engine = options.pop("theme", "auto"), options.pop("engine", "auto")
     drawn = view(graph, **options)  # type: ignore[misc]
     return _svg.svg(drawn, place(drawn, engine), theme)
@@ -76,6 +91,7 @@ def html(graph: Graph, **options: Unpack[DrawOptions]) -> str:
     """A page of its own in which modules open and close; needs no network and no server."""
     from .html import page
 
+    _check("a page", options, _DRAWN)
     theme = options.pop("theme", "auto")
     options.pop("engine", None)  # the page lays itself out, again after every click
     return page(graph, theme, **options)  # type: ignore[misc]
@@ -121,6 +137,7 @@ def save(graph: Graph, path: str | Path, **options: Any) -> Path:
     if suffix in _TEXTS:
         target.write_text(_TEXTS[suffix](graph, **options), encoding="utf-8")
     elif suffix == ".json":
+        _check("JSON, the whole graph,", options, ())
         target.write_text(graph.to_json() + "\n", encoding="utf-8")
     elif suffix in {".png", ".pdf"}:
         target.write_bytes(png(graph, **options) if suffix == ".png" else pdf(graph, **options))

@@ -12,12 +12,13 @@ from typing import Any
 import numpy as np
 
 from ..autograd import grad as _grad
-from ..autograd.graph import Variable
+from ..autograd.graph import Variable, wrap
+from ..autograd.mode import no_grad
 from ..autograd.record import compute, observers
 from ..ops.flops import flops
 from ..ops.table import OPS
 from .ir import Edge, Graph, Kind, Module, Node, Summary, mark_skips
-from .observed import MAX_ATTR, attributes, caller, flatten, owner, place, same, version
+from .observed import MAX_ATTR, attributes, call_again, caller, flatten, owner, place, same, version
 
 _LAYERS = __name__.rsplit(".", 2)[0] + ".nn"
 
@@ -34,10 +35,11 @@ class _Ref:
 class _Step:
     """What it takes to run a node again."""
 
-    op: Any
+    run: (
+        Callable[[list[Any]], tuple[Any, ...]] | None
+    )  # None: what changed the value was not an op; it is taken as recorded
     args: Any
     result: Any
-    opaque: bool  # cannot be run again on arrays: its recorded result stands in
 
 
 @dataclass
@@ -159,7 +161,7 @@ class Tape:
             self._writers[owner(args[0])] = node
         if self.keep:
             kept = tuple(t._data.copy() for t in outputs)
-            self._steps[node] = _Step(op, packed, kept, OPS.get(op.name) is not op)
+            self._steps[node] = _Step(_runner(op, outputs), packed, kept)
         self._clock = time.perf_counter()
 
     def _pack(self, arg: Any, op: Any, position: int, operands: list[tuple[_Ref, int]]) -> Any:
@@ -212,7 +214,7 @@ class Tape:
         self.edges += [Edge(src, node, slot) for slot, src in enumerate(sources)]
         self._remember(tensor, node, 0)
         if self.keep:  # what happened in between was not an op, so there is nothing to run again
-            self._steps[node] = _Step(None, (), (tensor._data.copy(),), True)
+            self._steps[node] = _Step(None, (), (tensor._data.copy(),))
         return _Ref(node)
 
     def _alias(self, tensor: Any, origin: _Ref) -> _Ref:
@@ -222,7 +224,7 @@ class Tape:
         self.edges.append(Edge(origin.node, node, 0, is_view=True))
         self._remember(tensor, node, 0)
         if self.keep:
-            self._steps[node] = _Step(None, (origin,), (tensor._data.copy(),), False)
+            self._steps[node] = _Step(tuple, (origin,), (tensor._data.copy(),))
         return _Ref(node)
 
     def _remember(self, tensor: Any, node: int, out: int) -> None:
@@ -302,7 +304,9 @@ class Tape:
                 self.nodes[node] = replace(self.nodes[node], grad=Summary.of(gradient._data))
 
     def _replay(self, keep: Sequence[int], number: Mapping[int, int]) -> list[tuple[int, Any, Any]]:
-        """(node, replayed, recorded) for every op, each run on the replayed results of its drawn operands."""
+        """(node, replayed, recorded) for every result of every op, each run on the replayed results of its drawn operands; replayed is
+        None where there is nothing to run again.
+        """
         results: dict[int, tuple[Any, ...]] = {}
         compared = []
         for old in keep:
@@ -310,17 +314,33 @@ class Tape:
             if step is None:
                 results[old] = (self._leaves[old],)
                 continue
-            if step.opaque:
+            if step.run is None:
                 results[old] = step.result
-                continue
-            values = [_unpack(arg, results) for arg in step.args]
-            if step.op is None:
-                results[old] = (values[0],)
             else:
-                out, _ = compute(step.op, values)
-                results[old] = tuple(out) if isinstance(out, tuple | list) else (np.asarray(out),)
-            compared.append((number[old], results[old][0], step.result[0]))
+                results[old] = step.run([_unpack(arg, results) for arg in step.args])
+            for replayed, recorded in zip(results[old], step.result, strict=True):
+                compared.append((number[old], None if step.run is None else replayed, recorded))
         return compared
+
+
+def _runner(op: Any, outputs: Sequence[Any]) -> Callable[[list[Any]], tuple[Any, ...]] | None:
+    """How to compute the arrays of `outputs` again from those of the operands; None where that is not known."""
+    if OPS.get(op.name) is op:
+
+        def run(values: list[Any]) -> tuple[Any, ...]:
+            out, _ = compute(op, values)
+            return tuple(out) if isinstance(out, tuple | list) else (np.asarray(out),)
+
+        return run
+    function = call_again(op, outputs)
+    if function is None:
+        return None
+
+    def run_function(values: list[Any]) -> tuple[Any, ...]:
+        with no_grad():  # on copies: a Function may write into its inputs
+            return tuple(t._data for t in flatten(function(*[wrap(np.array(v)) for v in values])))
+
+    return run_function
 
 
 def _unpack(arg: Any, results: Mapping[int, tuple[Any, ...]]) -> Any:

@@ -33,13 +33,19 @@ def graph(
 
     `names` gives names to leaves (`dict(model.named_parameters())`); a module brings its own. `backward=True` also
     computes the gradient of the summed outputs for every node, without touching any `.grad`. `timed=True` adds seconds,
-    which differ from run to run. `record=False` keeps no copies, so `Graph.verify` is not available. Raises `TypeError`
-    for anything else.
+    which differ from run to run. `record=False` keeps no copies, so `Graph.verify` is not available. Of an output tensor,
+    the values between are drawn as far as autograd still has them: before `backward()`, or after it with
+    `retain_graph=True`. Raises `TypeError` for anything else, `ValueError` for a tensor without history.
     """
     if not callable(target) or (isinstance(target, Variable) and not inputs):
         outputs = flatten(target)
         if not outputs or inputs:
             raise TypeError(f"graph() draws a module, a function, or output tensors; got {type(target).__name__}")
+        if all(tensor._node is None and not tensor.requires_grad for tensor in outputs):
+            raise ValueError(
+                "this tensor has no history to draw: it was made under no_grad, or from tensors that do not require grad; "
+                "graph(function, *inputs) draws those too"
+            )
         return from_output(outputs, names or {}, name or "graph")
     tape = Tape(keep=record, timed=timed)
     tape.name_inputs(inputs, kwargs, _parameters(target))

@@ -20,7 +20,7 @@ def unfold(graph: Graph, *, fold_repeats: bool = True, show_params: bool | None 
     style), else writes them into the box that uses them.
     """
     if show_params is None:
-        show_params = bool(graph.nodes) and all(labels.is_scalar(node) for node in graph.nodes if node.kind != "const")
+        show_params = bool(graph.nodes) and all(node.shape == () for node in graph.nodes if node.kind != "const")
     return _Unfolding(graph, fold(graph, fold_repeats), show_params).view()
 
 

@@ -171,3 +171,36 @@ def test_a_tied_weight_is_drawn_because_two_ops_use_it() -> None:
     [tied] = [box for box in view.boxes if box.kind == "param"]
     assert sorted(link.dst for link in view.links if link.src == tied.key) == ["n2", "n4"]
     assert_conserves(graph, view)
+
+
+@pytest.mark.parametrize("limit", [2, 3, 5, 16, 17, 39])
+def test_any_limit_on_the_visible_boxes_ends_and_leaves_no_cycle(limit: int) -> None:
+    s = Sketch("Chain")
+    x = first = s.leaf("input", "x", (3,))
+    for _ in range(60):
+        x = s.add("add", s.add("sin", x), x)
+    graph = s.graph(x)
+    view = collapse(graph, max_visible=limit)
+    assert_conserves(graph, view)
+    order = {key: i for i, key in enumerate(key for key, _ in sorted_boxes(view))}
+    assert all(order[link.src] <= order[link.dst] for link in view.links if link.kind != "loop")
+    assert first == 0
+    assert visible(view) <= max(limit, 2) + 1
+
+
+def sorted_boxes(view: View) -> list[tuple[str, int]]:
+    """(key, first node) in the order of the graph; results last."""
+    firsts = [(box.key, min(box.members, default=10**9)) for box in view.boxes]
+    return sorted(firsts, key=lambda entry: entry[1])
+
+
+def test_options_that_cannot_be_meant_are_refused() -> None:
+    graph = transformer()
+    for options, word in [
+        ({"max_visible": 1}, "at least 2"),
+        ({"depth": -1}, "negative"),
+        ({"open": ["layers.9"]}, "layers.9; there are: layers.0"),
+    ]:
+        with pytest.raises(ValueError, match=word):
+            collapse(graph, **options)
+    assert visible(collapse(graph, depth=0, open="layers.0")) == visible(collapse(graph, depth=0, open=["layers.0"]))

@@ -171,6 +171,58 @@ def test_dead_ends_are_left_out() -> None:
     assert [node.name for node in graph.nodes if node.kind == "input"] == ["x"]
 
 
+def test_verify_calls_a_function_of_the_user_again() -> None:
+    class Scaled(tl.autograd.Function):  # a plain argument between tensors, and two results
+        factor = 1.0
+
+        @staticmethod
+        def forward(ctx: Any, x: Any, power: int, y: Any) -> Any:
+            return x**power * Scaled.factor, y + 1.0
+
+        @staticmethod
+        def backward(ctx: Any, g: Any, h: Any) -> Any:
+            return g, None, h
+
+    def program(x: Any) -> Any:
+        y = x * 1.0
+        a, b = Scaled.apply(x * 2.0, 3, y)
+        return a + b
+
+    graph = viz.graph(program, batch().requires_grad_(True))
+    assert graph.verify() == sum(node.kind == "op" for node in graph.nodes) == 4
+    assert "4 ops replayed" in repr(graph.verify())
+    Scaled.factor = 1.5  # it would give something else now
+    with pytest.raises(AssertionError, match=r"Scaled.*differs from the recording"):
+        graph.verify()
+
+
+def test_verify_names_what_it_takes_as_recorded() -> None:
+    class Bump(tl.autograd.Function):
+        @staticmethod
+        def forward(ctx: Any, x: Any) -> Any:
+            ctx.mark_dirty(x)
+            return x.add_(1.0)
+
+        @staticmethod
+        def backward(ctx: Any, g: Any) -> Any:
+            return g
+
+    bumped = viz.graph(lambda x: Bump.apply(x * 2.0) * 3.0, batch().requires_grad_(True)).verify()
+    assert any("Bump" in name for name in bumped.taken)  # its operand is gone, so it cannot be called again
+
+    def program(x: Any) -> Any:
+        y = tl.tanh(x)
+        z = y + 1.0
+        y._data[...] = 0.5  # by no op
+        y.counter()[0] += 1
+        return y * z
+
+    checked = viz.graph(program, batch()).verify()
+    assert checked == 3
+    assert len(checked.taken) == 1
+    assert "in place" in repr(checked)
+
+
 def test_detach_is_drawn() -> None:
     graph = viz.graph(lambda x: tl.tanh(x).detach() * 2.0, batch())
     assert [node.op for node in graph.nodes if node.kind == "op"] == ["tanh", "detach", "mul"]
@@ -215,7 +267,9 @@ def test_random_ops_and_custom_functions_draw() -> None:
     x = batch().requires_grad_(True)
     for target in (viz.graph(lambda x: Square.apply(x).sum(), x), viz.graph(Square.apply(x).sum())):
         assert [node.op for node in target.nodes if node.kind == "op"] == ["Square", "sum"]
-    assert viz.graph(lambda x: Square.apply(x).sum(), x).verify() == 1  # a custom function stands for itself
+    assert viz.graph(lambda x: Square.apply(x).sum(), x).verify() == 2
+    with tl.no_grad():  # nothing but its ops is seen there
+        assert [n.op for n in viz.graph(lambda x: Square.apply(x), x).nodes if n.kind == "op"] == ["mul"]
     dropped = viz.graph(nn.Sequential(nn.Dropout(0.5), nn.Linear(4, 2)), batch())
     assert dropped.verify() == 2  # dropout replays from its seed
     assert all(name != "seed" for node in dropped.nodes for name, _ in node.attrs)
