@@ -28,6 +28,9 @@ class PadCollate:
         self.pad_id, self.label_pad, self.mask_for = pad_id, label_pad, mask_for
 
     def __call__(self, examples: Sequence[Mapping[str, Any]]) -> dict[str, Tensor]:
+        if any(set(example) != set(examples[0]) for example in examples):
+            names = " and ".join(sorted({", ".join(map(str, example)) for example in examples}))
+            raise ConfigError(f"the examples of a batch must have the same entries, got {names}")
         batch = {name: self._column(name, [np.asarray(e[name]) for e in examples]) for name in examples[0]}
         if self.mask_for in batch and "attention_mask" not in batch:
             lengths = np.array([len(e[self.mask_for]) for e in examples])
@@ -109,6 +112,8 @@ def _length(example: Any) -> int:
     first = next(iter(example.values())) if isinstance(example, Mapping) else example
     while isinstance(first, list | tuple) and first and hasattr(first[0], "__len__"):
         first = first[0]
+    if not hasattr(first, "__len__"):
+        raise ConfigError(f"by_length needs examples whose first entry has a length, got {type(first).__name__}")
     return len(first)
 
 

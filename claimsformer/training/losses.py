@@ -29,6 +29,8 @@ __all__ = [
     "measure",
 ]
 
+_TINY = float(np.finfo(np.float32).tiny)
+
 #: A sum that can be differentiated, and what it is to be divided by.
 Weighted = tuple[Tensor, float]
 Loss = Callable[[Any, Any], Weighted | Tensor]
@@ -125,21 +127,19 @@ class FocalLoss(CrossEntropy):
         self, gamma: float = 2.0, class_weights: Sequence[float] | None = None, ignore_index: int = -100
     ) -> None:
         super().__init__(class_weights, 0.0, ignore_index)
-        if gamma < 0:
-            raise ConfigError(f"gamma must not be negative, got {gamma}")
+        if not 0 <= gamma < np.inf:
+            raise ConfigError(f"gamma must be finite and not negative, got {gamma}")
         self.gamma = gamma
 
     def __call__(self, logits: Tensor, target: Tensor) -> Weighted:
         rows, labels = flat(logits, target)
         log_p, weights, keep = self._of_right_class(rows, labels)
-        # 1 - p is computed as -expm1(log p), which keeps its digits where p is near 1
-        missed = -tl.expm1(log_p)
+        # 1 - p is computed as -expm1(log p), which keeps its digits where p is near 1; at 0 the power has no slope
+        missed = (-tl.expm1(log_p)).clamp(min=_TINY)
         return -(missed**self.gamma * log_p * weights * keep).sum(), self.weight(labels)
 
     def _of_right_class(self, rows: Tensor, labels: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        index = labels.numpy()
-        keep = index != self.ignore_index
-        index = np.where(keep, index, 0)
+        index, keep = _checked(labels, self.ignore_index, rows, self.class_weights)
         log_p = F.log_softmax(rows, -1).gather(1, tl.from_numpy(index[:, None]))[:, 0]
         weights = np.ones(len(index)) if self.class_weights is None else self.class_weights[index]
         return log_p, constant(weights, rows), constant(keep, rows)
@@ -165,9 +165,8 @@ class CostLoss:
 
     def __call__(self, logits: Tensor, target: Tensor) -> Weighted:
         rows, labels = flat(logits, target)
-        index = labels.numpy()
-        keep = index != self.ignore_index
-        paid = self.costs[np.where(keep, index, 0)] * keep[:, None]  # (N, C)
+        index, keep = _checked(labels, self.ignore_index, rows, self.costs)
+        paid = self.costs[index] * keep[:, None]  # (N, C)
         total = (F.softmax(rows, -1) * constant(paid, rows)).sum()
         if self.entropy:
             plain = F.cross_entropy(rows, labels, ignore_index=self.ignore_index, reduction="sum")
@@ -185,6 +184,21 @@ def flat(logits: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
             f"logits must be (..., classes) for labels (...): got {tuple(logits.shape)} and {tuple(target.shape)}"
         )
     return logits.reshape(-1, logits.shape[-1]), target.reshape(-1)
+
+
+def _checked(labels: Tensor, ignore_index: int, rows: Tensor, table: Any) -> tuple[Any, Any]:
+    """Labels with 0 for those that do not count, and which count. Raises where one is no class, or the table has other classes."""
+    classes = rows.shape[-1]
+    if table is not None and len(table) != classes:
+        raise ConfigError(f"the loss was made for {len(table)} classes, the logits have {classes}")
+    index = labels.numpy()
+    if index.dtype.kind not in "iu":
+        raise TypeError(f"labels must be integers, got {labels.dtype}")
+    keep = index != ignore_index
+    wrong = index[keep & ((index < 0) | (index >= classes))]
+    if wrong.size:
+        raise IndexError(f"label {wrong[0]} is not a class: there are {classes}, and {ignore_index} does not count")
+    return np.where(keep, index, 0), keep
 
 
 def constant(values: Any, like: Tensor) -> Tensor:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -118,3 +120,28 @@ def test_logits_and_labels_must_fit() -> None:
     with pytest.raises(ValueError, match=r"got \(2, 3, 4\) and \(2, 2\)"):
         TokenCrossEntropy()(tl.zeros(2, 3, 4), tl.zeros(2, 2).long())
     assert F.mse_loss(tl.zeros(2), tl.zeros(2)) == 0
+
+
+@pytest.mark.parametrize("gamma", [0.0, 0.3, 0.5, 1.0, 2.0])
+def test_focal_loss_of_a_sure_example_has_no_gradient_rather_than_nan(gamma: float) -> None:
+    logits = tl.tensor([[100.0, 0.0, 0.0], [20.0, 0.0, 0.0], [0.0, 100.0, 0.0]], requires_grad=True)
+    total, _ = FocalLoss(gamma)(logits, tl.tensor([0, 0, 0]))
+    total.backward()
+    assert np.abs(logits.grad.numpy()[:2]).max() < 1e-6
+    assert np.isfinite(logits.grad.numpy()).all()
+
+
+@pytest.mark.parametrize("loss", [FocalLoss(), CostLoss([[0, 1], [1, 0]], entropy=0), CrossEntropy()])
+def test_a_label_that_is_no_class_is_refused(loss: Any) -> None:
+    logits = tl.zeros(2, 2)
+    for label in (-1, 2):
+        with pytest.raises(IndexError, match=str(label)):
+            loss(logits, tl.tensor([0, label]))
+
+
+def test_a_loss_for_other_classes_is_refused() -> None:
+    for loss in (FocalLoss(class_weights=[1, 2]), CostLoss([[0, 1], [1, 0]])):
+        with pytest.raises(ConfigError, match="made for 2 classes, the logits have 3"):
+            loss(tl.zeros(1, 3), tl.tensor([0]))
+        with pytest.raises(TypeError, match="integers"):
+            loss(tl.zeros(1, 2), tl.tensor([0.0]))

@@ -528,3 +528,10 @@ def test_an_infinite_validation_loss_is_never_better_than_another() -> None:
     )
     assert "no better val_inf" in t.fit(classes(8), classes(8), epochs=9).stopped
     assert t.epoch == 3
+
+
+def test_examples_that_cannot_be_one_batch_are_refused() -> None:
+    with pytest.raises(ConfigError, match="the same entries, got ids and x"):
+        PadCollate()([{"ids": [1, 2]}, {"x": [1]}])
+    with pytest.raises(ConfigError, match="has a length, got int"):
+        make_loader([{"x": 1}], 2, shuffle=False, by_length=True)
