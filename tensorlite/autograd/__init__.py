@@ -81,17 +81,22 @@ def grad(
 ) -> tuple[Any, ...]:
     """The gradients of `outputs` with respect to `inputs`, as a tuple; `.grad` attributes are left alone.
 
-    An input that the outputs do not depend on raises RuntimeError, gives None with `allow_unused`, or zeros with `materialize_grads`.
+    With `is_grads_batched` every cotangent has a further first dim, and so has every gradient: one backward pass for each place along it.
+    The graph is kept then. An input that the outputs do not depend on raises RuntimeError, gives None with `allow_unused`, or zeros with `materialize_grads`.
     """
-    if is_grads_batched:
-        raise RuntimeError(
-            "grad(is_grads_batched=True) is not supported; call grad once per cotangent, or use tensorlite.func.vmap"
-        )
     if materialize_grads and allow_unused is False:
         raise ValueError(
             "Expected allow_unused to be True or not passed when materialize_grads=True, but got: allow_unused=False."
         )
     outs, ins = _as_list(outputs), _as_list(inputs)
+    if is_grads_batched:
+        from .batched import batched
+
+        def one(cotangents: list[Any]) -> tuple[Any, ...]:
+            g = _cotangents(outs, cotangents)
+            return engine.grad(outs, ins, g, True, create_graph, bool(allow_unused), materialize_grads)
+
+        return batched(one, outs, [grad_outputs] if isinstance(grad_outputs, Variable | None) else list(grad_outputs))
     cotangents = _cotangents(outs, grad_outputs)
     return engine.grad(outs, ins, cotangents, retain_graph, create_graph, bool(allow_unused), materialize_grads)
 

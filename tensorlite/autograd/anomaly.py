@@ -16,7 +16,8 @@ class set_detect_anomaly:
 
     def __init__(self, mode_: bool, check_nan: bool = True) -> None:
         self._found = (mode.anomaly, mode.check_nan)
-        mode.anomaly, mode.check_nan = bool(mode_), check_nan
+        mode.set_anomaly(bool(mode_))
+        mode.check_nan = check_nan
         if not mode_:
             forget_changes()
 
@@ -24,7 +25,8 @@ class set_detect_anomaly:
         pass
 
     def __exit__(self, *exc: object) -> None:
-        mode.anomaly, mode.check_nan = self._found
+        anomaly, mode.check_nan = self._found
+        mode.set_anomaly(anomaly)
         if not mode.anomaly:
             forget_changes()
 
@@ -41,7 +43,8 @@ class detect_anomaly(set_detect_anomaly):
         )
 
     def __enter__(self) -> None:
-        mode.anomaly, mode.check_nan = True, self._check_nan
+        mode.set_anomaly(True)
+        mode.check_nan = self._check_nan
 
 
 def is_anomaly_enabled() -> bool:

@@ -65,17 +65,17 @@ def unpack(node: Node) -> tuple[Any, ...]:
     for value, origin in zip(node.saved or (), plan.origins, strict=True):
         if plan.op.variadic and isinstance(value, tuple) and value and isinstance(value[0], np.ndarray):
             slots = node.slots or (0,) * len(node.parents)
-            result.append(tuple(_restore(a, p, s) for a, p, s in zip(value, node.parents, slots, strict=True)))
+            result.append(tuple(restored(a, p, s) for a, p, s in zip(value, node.parents, slots, strict=True)))
         elif origin == -1 or not _is_array(value):
             result.append(value)
         elif origin == -2:
             result.append(
-                _restore(value, node, 0)
+                restored(value, node, 0)
                 if plan.op.n_outputs == 1
-                else tuple(_restore(v, node, k) for k, v in enumerate(value))
+                else tuple(restored(v, node, k) for k, v in enumerate(value))
             )
         else:
-            result.append(_restore(value, node.parents[origin], 0 if node.slots is None else node.slots[origin]))
+            result.append(restored(value, node.parents[origin], 0 if node.slots is None else node.slots[origin]))
     return tuple(result)
 
 
@@ -85,9 +85,14 @@ def _is_array(value: Any) -> bool:
     )
 
 
-def _restore(data: Any, source: Any, slot: int) -> Any:
+def restored(data: Any, source: Any, slot: int) -> Any:
+    """A tensor over saved values, with the history of what they are the values of: a node's output, or a leaf."""
     if isinstance(source, Variable) and source._data is data:
         return source
+    if isinstance(source, Variable) and source._rg:  # the values of a leaf, in other memory: packed and unpacked
+        copy = cast(source, source._data.dtype)
+        copy._data = data
+        return copy
     t = wrap(data)
     if isinstance(source, Node):
         t._node, t._out, t._rg = source, slot, True

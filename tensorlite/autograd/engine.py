@@ -77,8 +77,18 @@ def walk(roots: Sequence[Any], keep: bool, create_graph: bool, wanted: dict[Any,
                 flows = ()
                 continue
         flows = run(node, g, create_graph)
+        if node.extras is not None and "packed" in node.extras:
+            _release(node, keep)
         if not keep and node.saved and holds_arrays(node.saved):
             node.saved = None
+
+
+def _release(node: Node, keep: bool) -> None:
+    """Drop what hooks had unpacked for this pass, and what they keep unless it is needed again."""
+    assert node.extras is not None
+    node.saved = None
+    if not keep:
+        del node.extras["packed"]
 
 
 def run(node: Node, g: Any, create_graph: bool) -> list[Any]:

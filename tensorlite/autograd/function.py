@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from ..ops.table import Op
+from .conform import restored
 from .graph import Node, Variable, edge, forward_trace, make_node, wrap
 from .mode import enable_grad, mode, no_grad
 from .record import observers, refresh
@@ -58,10 +59,19 @@ class _Saved:
     def __init__(self, t: Variable, node: Any, slot: int | None) -> None:
         counter = t.counter()
         self.counter, self.version = counter, counter[0]
-        self.data, self.node, self.slot = t._data, node, slot
+        self.data: Any = t._data
+        self.node, self.slot = node, slot
         self.variable = None if slot is not None else t
+        self.packed: Any = None if mode.pack is None else mode.pack.pack(t._data)
+        self.origin: Any = None
+        if self.packed is not None:  # what the hooks keep is kept instead of the memory of `t`
+            if slot is None and t._node is not None:
+                self.variable, self.origin = None, (t._node, t._out)
+            self.data = None
 
     def restore(self) -> Any:
+        if self.packed is not None:
+            return self._unpacked()
         if self.counter[0] != self.version:
             from .graph import type_name
 
@@ -76,6 +86,14 @@ class _Saved:
         if node is not None:
             t._node, t._out, t._rg = node, self.slot, True
         return t
+
+    def _unpacked(self) -> Any:
+        """The tensor that the hooks give back, with the history of the one that was saved."""
+        t = self.packed.restore()
+        if self.variable is not None:
+            return restored(t._data, self.variable, 0) if self.variable._rg else t
+        node, slot = self.origin or (self.node(), self.slot)
+        return t if node is None else restored(t._data, node, slot or 0)
 
 
 class _FunctionOp(Op):

@@ -128,6 +128,10 @@ class Variable:
     _after: dict[int, Hook] | None = None  # of a leaf: what to call when `.grad` has been added to
     _base: Variable | None = None  # for a view: the variable whose memory it shows
     _chain: tuple[tuple[Op, tuple[Any, ...], int], ...] = ()  # for a view: the ops that make it from the base
+    _undo: tuple[
+        Any, ...
+    ] = ()  # for a base whose shape was changed in place: the ops that take it back, None where nothing does
+    _epoch: int = 0  # for a view: how long `_undo` of its base was when it was made
     _seen: int = 0  # for a view: the version at which its node was made
     _view_kind: str = (
         ""  # for a view: "", "multi" (one of several outputs) or "no_grad" (made while nothing was recorded)
@@ -277,6 +281,17 @@ def type_name(data: Array) -> str:
     names = {"float32": "Float", "float64": "Double", "float16": "Half", "int64": "Long", "int32": "Int", "int16": "Short",
              "int8": "Char", "uint8": "Byte", "bool": "Bool", "complex64": "ComplexFloat", "complex128": "ComplexDouble"}  # fmt: skip
     return f"torch.{names[from_numpy_dtype(data.dtype).name]}Tensor"
+
+
+_LAZY = ("disable_saved_tensors_hooks", "save_on_cpu", "saved_tensors_hooks")
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LAZY:
+        raise AttributeError(f"module 'tensorlite.autograd.graph' has no attribute '{name}'")
+    from . import packing
+
+    return getattr(packing, name)
 
 
 def memory_report(*tensors: Variable) -> Any:

@@ -19,7 +19,7 @@ from ..ops.softmax import plain_dtype
 from ..ops.table import Op, op
 from .graph import Variable, edge, make_node, remember_change
 from .mode import mode
-from .record import apply, keep_retaining, refresh
+from .record import apply, chain_of, keep_retaining, refresh
 
 _KINDS = {"b": 0, "u": 1, "i": 1, "f": 2, "c": 3}
 
@@ -35,7 +35,7 @@ def apply_inplace(op: Op, target: Variable, args: tuple[Any, ...], kwargs: dict[
         op.writes(target._data, *(_unwrap(a, target) for a in bound[1:]))
         bump(target)
         return target
-    result = apply(op, bound)
+    result = apply(op, bound) if mode.pack is None else _apply_unpacked(op, bound)
     if result._data.dtype != target._data.dtype:
         check_castable(result._data.dtype, target._data.dtype)
         if result._rg:
@@ -46,7 +46,49 @@ def apply_inplace(op: Op, target: Variable, args: tuple[Any, ...], kwargs: dict[
     bump(target)
     if recording and result._rg:
         _rebind(target, result)
+        if mode.pack is not None:
+            mode.pack.take(result._node)
     return target
+
+
+def _apply_unpacked(op: Op, args: tuple[Any, ...]) -> Any:
+    """`apply`, with the hooks on what is saved to be called later: when it is known where the saved values live."""
+    hooks = mode.pack
+    mode.set_pack(None)
+    try:
+        return apply(op, args)
+    finally:
+        mode.set_pack(hooks)
+
+
+def reshape_inplace(op: Op, target: Variable, args: tuple[Any, ...], undo: Op, undo_args: tuple[Any, ...]) -> Any:
+    """Let `target` be what the view op `op` makes of it; `undo` takes it back, for the sake of views made before. Returns `target`."""
+    if target._base is not None:
+        refresh(target)
+    if mode.grad and target._rg:
+        check_recorded(target)
+    result = apply(op, (target, *args))
+    before = target._node, target._out
+    target._data = result._data
+    bump(target)
+    if target._base is None:
+        target._undo = (*target._undo, (undo, undo_args, 0))
+    else:
+        target._chain, target._seen = result._chain, target.counter()[0]
+    if result._rg:
+        target._node, target._out = result._node, result._out
+        if target._retained:
+            keep_retaining(target, *before)
+    return target
+
+
+def forget_views(target: Variable) -> None:
+    """`target` is about to look at other memory: views of it that are used in a recorded op from now on raise."""
+    if target._base is None:
+        target._undo = (*target._undo, None)
+    else:
+        target._base, target._chain, target._view_kind = None, (), ""
+    bump(target)
 
 
 def _store(op: Op, target: Variable, data: Any) -> None:
@@ -81,8 +123,12 @@ def _check_allowed(op: Op, target: Variable, recording: bool) -> None:
         raise RuntimeError(
             f"{op.name}_(): the memory of this tensor is read-only; clone() it before changing it in place"
         )
-    if not recording:
-        return
+    if recording:
+        check_recorded(target)
+
+
+def check_recorded(target: Variable) -> None:
+    """Raises RuntimeError for a tensor that may not be changed in place while that is recorded: a leaf, one of several views, and others."""
     if target._rg and target._node is None:
         what = "a leaf Variable" if target._base is None else "a view of a leaf Variable"
         raise RuntimeError(f"{what} that requires grad is being used in an in-place operation.")
@@ -158,7 +204,7 @@ def _rebind(target: Variable, result: Variable) -> None:
     plan = copy_slices.plan(mask)
     parents = ((edge(base),) if base._rg else ()) + (node,)
     slots = ((base._out,) if base._rg else ()) + (result._out,)
-    pool: dict[str, Any] = {"chain": target._chain, "x": base._data, "source": target._data}
+    pool: dict[str, Any] = {"chain": chain_of(target), "x": base._data, "source": target._data}
     saved_values = tuple(
         pool[copy_slices.params[s]] if isinstance(s, int) else pool[copy_slices.params[s[0]]].shape for s in plan.saves
     )

@@ -16,6 +16,14 @@ class _Mode(threading.local):
     inference: bool = False
     anomaly: bool = False
     check_nan: bool = True
+    pack: Any = None  # hooks on what is saved: `packing.saved_tensors_hooks`
+    careful: bool = False  # whether recording has more to do than usual: anomaly or pack
+
+    def set_anomaly(self, on: bool) -> None:
+        self.anomaly, self.careful = on, on or self.pack is not None
+
+    def set_pack(self, hooks: Any) -> None:
+        self.pack, self.careful = hooks, self.anomaly or hooks is not None
 
 
 mode = _Mode()

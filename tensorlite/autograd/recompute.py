@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from .graph import Node, Variable, holds_arrays, next_ticket
-from .mode import enable_grad
+from .mode import enable_grad, mode
 
 _KEY = "recompute"
 
@@ -26,7 +26,12 @@ class Recomputation:
     def run(self) -> Any:
         """The result of the function, with nodes that will compute what they need when they need it."""
         start = next_ticket()
-        result = self.function()
+        hooks = mode.pack
+        mode.set_pack(None)  # what is forgotten needs no packing
+        try:
+            result = self.function()
+        finally:
+            mode.set_pack(hooks)
         for node in _made_since(start, result):
             self.nodes.append(weakref.ref(node))
             node.saved = node.versions = None
@@ -51,9 +56,13 @@ class Recomputation:
 
 
 def recomputed(node: Node) -> Any:
-    """What `node` had saved, computed again; None if it was freed and not forgotten."""
+    """What `node` had saved, computed again, or back from the hooks that packed it; None if it was freed."""
     while node.saved is None and node.extras is not None and _KEY in node.extras:
         node.extras[_KEY][0].restore()
+    if node.saved is None and node.extras is not None and "packed" in node.extras:
+        from .packing import unpacked
+
+        node.saved = unpacked(node)
     return node.saved
 
 

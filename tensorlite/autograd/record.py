@@ -111,8 +111,8 @@ def record(op: Op, mask: int, args: tuple[Any, ...], values: list[Any], out: Any
     shape = out.shape if single else tuple([o._data.shape for o in result])
     dtype = out.dtype if single else tuple([o._data.dtype for o in result])
     node = make_node(plan, tuple(parents), tuple(slots) if any(slots) else None, saved, versions or None, shape, dtype)
-    if mode.anomaly:
-        node.extras = {"trace": forward_trace()}
+    if mode.careful:
+        _carefully(node)
     if single:
         result._rg = True
         result._node = node
@@ -123,6 +123,14 @@ def record(op: Op, mask: int, args: tuple[Any, ...], values: list[Any], out: Any
             t._node = node
             t._out = k
     return op.outputs(*result) if op.outputs is not None else result
+
+
+def _carefully(node: Node) -> None:
+    """What else is done for a new node in anomaly mode, or under hooks on what is saved."""
+    if mode.anomaly:
+        node.extras = {"trace": forward_trace()}
+    if mode.pack is not None:
+        mode.pack.take(node)
 
 
 def _apply_variadic(op: Op, args: tuple[Any, ...]) -> Any:
@@ -176,8 +184,8 @@ def _record_variadic(op: Op, items: list[Any], needs: tuple[bool, ...], values: 
         elif s == len(values):
             versions.append((i, result.counter(), 0))
     node = make_node(plan, parents, slots if any(slots) else None, tuple(saved), versions or None, out.shape, out.dtype)
-    if mode.anomaly:
-        node.extras = {"trace": forward_trace()}
+    if mode.careful:
+        _carefully(node)
     result._rg = True
     result._node = node
     return result
@@ -236,6 +244,8 @@ def _promote(op: Op, args: tuple[Any, ...], values: list[Any]) -> tuple[Any, ...
                 else:
                     values[i] = v.astype(dtype)
         elif len(over) == 1 or dtype.kind in "biu":
+            if op.check_number is not None:
+                op.check_number(i, v)
             values[i] = np.asarray(v).astype(dtype)  # integers wrap around, as in torch
     if not any(type(values[i]) is np.ndarray for i in over):
         for i in over:
@@ -262,9 +272,13 @@ def _mark_view(op: Op, args: tuple[Any, ...], result: Any) -> None:
         if data.base is not owner and data.base is not memory and data is not memory:
             continue  # the op had to copy (a reshape of a transposed array, say)
         t._base = root
+        if root._undo:
+            t._epoch = len(root._undo) if source is root else source._epoch
         t._chain = (*source._chain, (op, args[1:], k))
         t._vc = counter
         t._seen = counter[0]
+        if source._inference:
+            t._inference = True
         t._view_kind = source._view_kind if source._base is not None and source._view_kind == "multi" else kind
 
 
@@ -279,7 +293,7 @@ def refresh(view: Variable) -> None:
         return
     with enable_grad():
         t: Any = base
-        for op, rest, k in view._chain:
+        for op, rest, k in chain_of(view):
             t = apply(op, (t, *rest))
             if op.n_outputs != 1:
                 t = t[k]
@@ -287,6 +301,17 @@ def refresh(view: Variable) -> None:
     view._node, view._out, view._rg = t._node, t._out, t._rg
     if view._retained:
         keep_retaining(view, *before)
+
+
+def chain_of(view: Variable) -> tuple[Any, ...]:
+    """The ops that make `view` from its base as that is now: back to the shape the base had when the view was made, and the view's own."""
+    assert view._base is not None
+    back = view._base._undo[view._epoch :][::-1]
+    if None in back:
+        raise RuntimeError(
+            "the tensor that this view was made of was given other memory by set_ or resize_; make the view again"
+        )
+    return (*back, *view._chain)
 
 
 def keep_retaining(v: Variable, node: Node | None, slot: int) -> None:

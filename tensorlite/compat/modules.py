@@ -25,6 +25,7 @@ MODULES: dict[str, tuple[str, ...]] = {
     "torch.autograd": (_S + "autograd", "tensorlite.autograd"),
     "torch.autograd.function": (_S + "autograd", "tensorlite.autograd.function"),
     "torch.autograd.functional": ("tensorlite.autograd.functional",),
+    "torch.autograd.graph": ("tensorlite.autograd.graph",),
     "torch.autograd.gradcheck": ("tensorlite.autograd.checking",),
     "torch.autograd.variable": (_S + "autograd",),
     "torch.backends": (_S + "backends.any",),

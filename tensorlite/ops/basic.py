@@ -138,10 +138,17 @@ def pow(x: Any, exponent: Any) -> Any:
     if isinstance(exponent, int | float) and getattr(x, "dtype", np.dtype(int)).kind in "fc":
         return _power_by_scalar(x, exponent)
     if np.result_type(x, exponent).kind in "iu" and np.any(np.asarray(exponent) < 0):
-        if not isinstance(exponent, np.ndarray):
-            raise RuntimeError("Integers to negative integer powers are not allowed.")
         return _integer_power(x, exponent)
     return np.power(x, exponent)
+
+
+def _refuse_negative(position: int, exponent: Any) -> None:
+    """Unlike an exponent in a tensor, one in the program is known to make no sense for integers."""
+    if position == 1 and exponent < 0:
+        raise RuntimeError("Integers to negative integer powers are not allowed.")
+
+
+pow.check_number = _refuse_negative
 
 
 def _integer_power(x: Any, exponent: Any) -> Any:

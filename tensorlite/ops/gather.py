@@ -36,8 +36,12 @@ def _place(shape: Any, dim: Any, index: Any) -> Any:
     )
 
 
+def _is_index_type(index: Any) -> bool:
+    return index.dtype in (np.int64, np.int32)
+
+
 def _check_integer(index: Any) -> None:
-    if index.dtype.kind not in "iu":
+    if not _is_index_type(index):
         raise RuntimeError(f"gather(): Expected dtype int32/int64 for index, got {index.dtype}")
 
 
@@ -280,7 +284,7 @@ scatter_reduce.grad(_scatter_reduce_grad, wrt=("x", "src"))
 def _slices(x: Any, dim: Any, index: Any, name: str) -> Any:
     """(axis, 1-d index), checked."""
     d = check_dim(dim, x.ndim)
-    if index.dtype.kind not in "iu":
+    if not _is_index_type(index):
         raise RuntimeError(f"{name}(): Expected dtype int32 or int64 for index")
     if index.ndim > 1:
         raise IndexError(f"{name}(): Index is supposed to be a vector")

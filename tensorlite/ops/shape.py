@@ -81,8 +81,8 @@ transpose.grad(x=lambda g, dim0, dim1: np.swapaxes(g, dim0, dim1) if g.ndim else
 
 @op(numpy=np.positive, namespaces=("torch", "Tensor"))
 def clone(x: Any, memory_format: Any = None) -> Any:
-    """A copy of `x` with memory of its own."""
-    return x.copy()
+    """A copy of `x` with memory of its own, laid out like that of `x` (a transposed matrix stays one), or in order if asked for."""
+    return x.copy(order="C" if memory_format == "contiguous_format" else "K")
 
 
 clone.grad(x=lambda g: g)

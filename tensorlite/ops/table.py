@@ -166,6 +166,9 @@ class Op:
         self.definition = definition
         self.samples = samples
         self.outputs = outputs
+        self.check_number: Callable[[int, Any], None] | None = (
+            None  # of a Python number beside integers, before it becomes one of them
+        )
         self.writes: Callable[..., None] | None = None  # how the in-place form writes directly, without a copy
         self.rules: dict[str, Rule] = {}
         self.joint_rule: Rule | None = None

@@ -252,21 +252,21 @@ def zeros_like(
     input: Tensor, *, dtype: Any = None, device: Any = None, requires_grad: bool = False, memory_format: Any = None
 ) -> Tensor:
     """Zeros with the shape and dtype of `input`."""
-    return _finish(np.zeros(input._data.shape, _like(input, dtype)), requires_grad)
+    return _finish(np.zeros_like(input._data, _like(input, dtype)), requires_grad)
 
 
 def ones_like(
     input: Tensor, *, dtype: Any = None, device: Any = None, requires_grad: bool = False, memory_format: Any = None
 ) -> Tensor:
     """Ones with the shape and dtype of `input`."""
-    return _finish(np.ones(input._data.shape, _like(input, dtype)), requires_grad)
+    return _finish(np.ones_like(input._data, _like(input, dtype)), requires_grad)
 
 
 def empty_like(
     input: Tensor, *, dtype: Any = None, device: Any = None, requires_grad: bool = False, memory_format: Any = None
 ) -> Tensor:
     """Uninitialised memory with the shape and dtype of `input`."""
-    return _finish(np.empty(input._data.shape, _like(input, dtype)), requires_grad)
+    return _finish(np.empty_like(input._data, _like(input, dtype)), requires_grad)
 
 
 def full_like(
@@ -279,7 +279,7 @@ def full_like(
     memory_format: Any = None,
 ) -> Tensor:
     """One value with the shape and dtype of `input`."""
-    return _finish(np.full(input._data.shape, fill_value, _like(input, dtype)), requires_grad)
+    return _finish(np.full_like(input._data, fill_value, _like(input, dtype)), requires_grad)
 
 
 def _like(input: Tensor, d: Any) -> np.dtype[Any]:

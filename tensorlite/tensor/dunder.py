@@ -31,7 +31,10 @@ _INTERNAL = frozenset(
         "_vc",
         "_hooks",
         "_base",
+        "_after",
         "_chain",
+        "_epoch",
+        "_undo",
         "_seen",
         "_view_kind",
         "_inference",
@@ -53,6 +56,26 @@ def _reduce_ex(self: Tensor, protocol: Any) -> Any:
     return _rebuild, (type(self), self._data, self._rg, _own(self))
 
 
+def _copied(data: Any, memo: dict[Any, Any]) -> tuple[Any, list[int] | None]:
+    """A copy of an array. Arrays that look at one memory give copies that look at one memory, with one version counter, as in torch.
+
+    For that the whole memory is copied, if it is an array of the same dtype that is of one piece (and so not, say, a file that is mapped).
+    """
+    owner = data if data.base is None else data.base
+    if type(owner) is not np.ndarray or owner.dtype != data.dtype or not owner.flags.forc or not owner.flags.owndata:
+        return data.copy(order="K"), None
+    found = memo.get(("memory", id(owner)))
+    if found is None:
+        found = memo["memory", id(owner)] = (
+            owner.copy(order="K"),
+            [0],
+            owner,
+        )  # holding the owner keeps its id its own
+    memory, counter, _ = found
+    offset = data.ctypes.data - owner.ctypes.data
+    return np.ndarray(data.shape, data.dtype, memory, offset, data.strides), counter
+
+
 def _deepcopy(self: Tensor, memo: dict[int, Any]) -> Tensor:
     if id(self) in memo:
         return memo[id(self)]  # type: ignore[no-any-return]
@@ -61,7 +84,10 @@ def _deepcopy(self: Tensor, memo: dict[int, Any]) -> Tensor:
             "Only Tensors created explicitly by the user (graph leaves) support the deepcopy protocol at the moment. "
             "If you were attempting to deepcopy a module, this may be because of a tensor computed in its constructor; detach() it there."
         )
-    t = _rebuild(type(self), self._data.copy(), self._rg, copy.deepcopy(_own(self), memo))
+    data, counter = _copied(self._data, memo)
+    t = _rebuild(type(self), data, self._rg, copy.deepcopy(_own(self), memo))
+    if counter is not None:
+        t._vc = counter
     memo[id(self)] = t
     if self._grad is not None:
         t._grad = copy.deepcopy(self._grad, memo)

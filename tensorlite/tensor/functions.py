@@ -121,6 +121,8 @@ def _numpy_t(self: Tensor) -> Tensor:
 
 def _matrix_t(self: Tensor) -> Tensor:
     """The last two dims swapped."""
+    if not self.ndim:
+        return self
     if self.ndim < 2:
         raise RuntimeError(f"tensor.mT is only supported on matrices or batches of matrices. Got {self.ndim}-D tensor.")
     return apply(shape.transpose, (self, -2, -1))  # type: ignore[no-any-return]
@@ -138,7 +140,7 @@ def _conjugated(x: Tensor) -> Tensor:
 
 def adjoint(input: Tensor) -> Tensor:
     """The conjugate transpose of the matrices in the last two dims."""
-    if input.ndim < 2:
+    if input.ndim == 1:
         raise RuntimeError(
             f"tensor.adjoint() is only supported on matrices or batches of matrices. Got {input.ndim}-D tensor."
         )
@@ -174,7 +176,7 @@ def _each(tensors: tuple[Any, ...], function: Callable[[Tensor], Tensor]) -> Any
 
 def contiguous(self: Tensor, memory_format: Any = None) -> Tensor:
     """The tensor itself if its elements lie in order, else a copy in which they do."""
-    return self if self._data.flags.c_contiguous else apply(shape.clone, (self,))
+    return self if self._data.flags.c_contiguous else apply(shape.clone, (self, "contiguous_format"))
 
 
 def is_contiguous(self: Tensor, memory_format: Any = None) -> bool:
@@ -502,7 +504,7 @@ def scatter_(
 def _index_arrays(indices: Sequence[Any]) -> tuple[Any, ...]:
     arrays = tuple(i._data if isinstance(i, Tensor) else i for i in indices)
     for a in arrays:
-        if a is not None and a.dtype.kind not in "biu":
+        if a is not None and (a.dtype.kind not in "biu" or a.dtype in (np.int8, np.int16)):
             raise IndexError("tensors used as indices must be long, int, byte or bool tensors")
     return tuple(a.astype(bool) if a is not None and a.dtype == np.uint8 else a for a in arrays)
 

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 from .compose import Exports, alias
 from .functions_elementwise import EXPORTS as _ELEMENTWISE
+from .functions_inplace import EXPORTS as _INPLACE
 from .functions_linalg import EXPORTS as _LINALG
 from .functions_reduce import EXPORTS as _REDUCE
 from .functions_sort import EXPORTS as _SORT
 
-EXPORTS: Exports = {**_ELEMENTWISE, **_REDUCE, **_SORT, **_LINALG}
+EXPORTS: Exports = {**_ELEMENTWISE, **_REDUCE, **_SORT, **_LINALG, **_INPLACE}
 
 ALIASES = {
     "absolute": "abs", "arccos": "acos", "arccosh": "acosh", "arcsin": "asin", "arcsinh": "asinh", "arctan": "atan", "arctan2": "atan2",

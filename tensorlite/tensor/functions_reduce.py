@@ -322,3 +322,17 @@ def cumulative_trapezoid(y: Tensor, x: Any = None, *, dx: Any = 1, dim: int = -1
 
 
 EXPORTS["trapz"] = EXPORTS["trapezoid"]
+
+
+@_export
+def renorm(input: Tensor, p: float, dim: int, maxnorm: float) -> Tensor:
+    """Each slice along `dim` whose `p`-norm is larger than `maxnorm` shortened to it. Raises RuntimeError for fewer than two dims."""
+    if input.ndim < 2:
+        raise RuntimeError(f"renorm: input needs at least 2 dimensions, got {input.ndim} dimensions")
+    if p <= 0:
+        raise RuntimeError("renorm: non-positive-norm not supported")
+    if maxnorm < 0:
+        raise RuntimeError(f"renorm: expected maxnorm to be >= 0 but got {maxnorm}")
+    d = check_dim(dim, input.ndim)
+    length = apply(reduce.vector_norm, (input, p, tuple(i for i in range(input.ndim) if i != d), True))
+    return input * apply(where, (length > maxnorm, maxnorm / (length + 1e-7), 1.0))  # type: ignore[no-any-return]

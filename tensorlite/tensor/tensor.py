@@ -188,6 +188,8 @@ class Tensor(Variable, metaclass=TensorType):
         """The same memory, without history."""
         t: Tensor = wrap(self._data)
         t._vc = self.counter()
+        if self._inference:
+            t._inference = True
         return t
 
     def detach_(self) -> Tensor:
@@ -372,18 +374,28 @@ class Tensor(Variable, metaclass=TensorType):
 
 def _plain_index(key: Any) -> Any:
     """An index with tensors and lists in it turned into what NumPy understands."""
-    if isinstance(key, tuple):
+    if isinstance(key, tuple) or (isinstance(key, list) and len(key) < 32 and any(_is_index(k) for k in key)):
         return tuple([_index_item(k) for k in key])
     return _index_item(key)
+
+
+def _is_index(k: Any) -> bool:
+    """Whether an element of a list makes the list an index of several dims, as if it were a tuple: `x[[[0, 1], [1, 2]]]`."""
+    return k is None or k is Ellipsis or isinstance(k, slice | list | tuple | range | Tensor | np.ndarray)
+
+
+_INDEX_TYPES = "tensors used as indices must be long, int, byte or bool tensors"
 
 
 def _index_item(k: Any) -> Any:
     if isinstance(k, Tensor):
         data = k._data
         if data.dtype.kind not in "biu":
-            raise IndexError(f"tensors used as indices must be long, int, byte or bool tensors, got {k.dtype}")
+            raise IndexError(f"{_INDEX_TYPES}, got {k.dtype}")
         if data.dtype == np.uint8:
             return data.astype(bool)
+        if data.ndim and data.dtype in (np.int8, np.int16):
+            raise IndexError(f"{_INDEX_TYPES}, got {k.dtype}; convert it with long()")
         return int(data) if data.ndim == 0 and data.dtype.kind in "iu" else data
     if isinstance(k, list | range):
         return np.asarray([_index_item(i) for i in k]) if len(k) else np.zeros(0, np.int64)
@@ -391,6 +403,8 @@ def _index_item(k: Any) -> Any:
         return np.asarray(k)
     if isinstance(k, np.integer):
         return int(k)
+    if isinstance(k, np.ndarray) and k.dtype == np.uint8:
+        return k.astype(bool)
     if isinstance(k, slice):
         return slice(*(None if v is None else v.__index__() for v in (k.start, k.stop, k.step)))
     return k
@@ -450,7 +464,7 @@ def _fast_operator(op: Op, compute: Callable[[Any, Any], Any]) -> Callable[[Tens
             mask += 2
         if not mask:
             return t
-        if mode.anomaly or self._inference or other._inference or self._out or other._out:
+        if mode.careful or self._inference or other._inference or self._out or other._out:
             return record(op, mask, (self, other, *rest), [a, b, *rest], out, None)
         found = fast_plans[mask]
         if found is None:
