@@ -138,6 +138,7 @@ _PAGE = """<!DOCTYPE html>
 <style>
 body{{margin:0;padding:16px;font:14px/1.45 Helvetica,Arial,sans-serif;background:#FEFEFE;color:#1F2937}}
 main{{display:flex;flex-wrap:wrap;gap:24px;align-items:flex-start}}
+section{{flex:1 1 560px;min-width:0}}section+section{{flex:0 1 420px}}
 h1{{font-size:20px;margin:0 0 8px}}h2{{font-size:16px;margin:0 0 8px}}
 .note{{max-width:75ch;border-left:4px solid #D55E00;padding-left:12px}}
 svg{{max-width:100%;height:auto}}pre{{overflow:auto}}
