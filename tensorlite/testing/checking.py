@@ -61,7 +61,7 @@ def gradcheck(
     _require_options(method, directions, kinks, order, seed, report)
     given = list(inputs) if isinstance(inputs, tuple | list) else [inputs]
     backend = backend_of(given)
-    arguments = _prepared(given, backend)
+    arguments = prepared(given, backend, "gradcheck")
     if seed is None:
         seed = _drawn_seed(arguments, backend)
     function, points = f, arguments
@@ -101,16 +101,16 @@ def _require_options(method: str, directions: int, kinks: str, order: int, seed:
         )
 
 
-def _prepared(inputs: Sequence[Any], backend: Backend) -> list[Any]:
+def prepared(inputs: Sequence[Any], backend: Backend, caller: str) -> list[Any]:
     """Arrays as tensors; where no tensor requires grad, leaves that do. A tensor that is given twice becomes two inputs."""
-    items = [_as_tensor(x, backend, i) for i, x in enumerate(inputs)]
+    items = [_as_tensor(x, backend, i, caller) for i, x in enumerate(inputs)]
     if not any(backend.needs_grad(x) for x in items):
         items = [
             backend.leaf(backend.array(x)) if backend.is_tensor(x) and backend.array(x).dtype.kind in "fc" else x
             for x in items
         ]
     if not any(backend.needs_grad(x) for x in items):
-        raise ValueError("gradcheck: no input is a floating-point tensor, so there is no gradient to check")
+        raise ValueError(f"{caller}: no input is a floating-point tensor, so there is no gradient to check")
     seen: set[int] = set()
     for i, x in enumerate(items):
         if backend.needs_grad(x) and id(x) in seen:
@@ -119,14 +119,14 @@ def _prepared(inputs: Sequence[Any], backend: Backend) -> list[Any]:
     return items
 
 
-def _as_tensor(x: Any, backend: Backend, position: int) -> Any:
+def _as_tensor(x: Any, backend: Backend, position: int, caller: str) -> Any:
     if isinstance(x, np.ndarray | np.generic):
         array = np.asarray(x)
         return backend.leaf(array, array.dtype.kind in "fc") if array.dtype.kind in "fciub" else x
     if isinstance(x, tuple | list | dict) and any(_is_value(v, backend) for v in _items(x)):
         raise ValueError(
-            f"gradcheck: input {position} is a {type(x).__name__} that holds tensors, which would go unchecked; "
-            "give the tensors one by one: gradcheck(lambda a, b: f([a, b]), [a, b])"
+            f"{caller}: input {position} is a {type(x).__name__} that holds tensors, which would go unchecked; "
+            f"give the tensors one by one: {caller}(lambda a, b: f([a, b]), [a, b])"
         )
     return x
 

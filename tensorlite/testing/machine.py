@@ -54,6 +54,7 @@ class TensorMachine(RuleBasedStateMachine):
         super().__init__()
         self.reference = self.library()
         self.all: list[Pair] = []
+        self.raised = False  # by the last step
 
     def library(self) -> Any:
         """The reference. Raises RuntimeError where torch is not installed."""
@@ -72,6 +73,7 @@ class TensorMachine(RuleBasedStateMachine):
             except _ERRORS as error:
                 outcomes.append(None)
                 errors.append(error)
+        self.raised = errors[0] is not None
         if (errors[0] is None) != (errors[1] is None):
             raise AssertionError(f"tensorlite: {errors[0]!r}; torch: {errors[1]!r}")
         if errors[0] is not None:
@@ -153,7 +155,12 @@ class TensorMachine(RuleBasedStateMachine):
 
     @rule(x=pairs, keep=hs.booleans())
     def backward(self, x: Pair, keep: bool) -> None:
-        self.both(lambda lib, a: a.sum().backward(retain_graph=keep), x, result=False)
+        self.both(lambda lib, a: a.sum().backward(retain_graph=True), x, result=False)
+        if self.raised:
+            for pair in self.all:  # what was reached before the error depends on the order of the walk
+                pair.mine.grad = pair.theirs.grad = None
+        elif not keep:
+            self.both(lambda lib, a: a.sum().backward(), x, result=False)
         self.agree()
 
     @precondition(lambda self: len(self.all) > 1)
@@ -283,7 +290,9 @@ class NumpyMachine(TensorMachine):
         try:
             mine = act(tl, *[a.mine for a in arguments])
         except _ERRORS:
+            self.raised = True
             return None  # an error has to leave all values as they were
+        self.raised = False
         with np.errstate(all="ignore"):
             theirs = act(self.reference, *[a.theirs for a in arguments])
         if not result:

@@ -169,9 +169,13 @@ class Program:
 
     def to_python(self, library: str = "tensorlite") -> str:
         """A script that computes the outputs and the gradients, for tensorlite or torch. Raises LookupError as `run` does."""
+        if library not in ("tensorlite", "torch"):
+            raise ValueError(f"to_python() writes for 'tensorlite' and 'torch', got {library!r}")
         lines = ["import torch", "import torch.nn.functional as F", ""]
         if library == "tensorlite":
             lines = [
+                "import numpy as np",
+                "",
                 "import tensorlite as tl",
                 "import tensorlite.nn.functional as F",
                 "from tensorlite.ops import OPS",
@@ -179,7 +183,7 @@ class Program:
             ]
         prefix = "tl." if library == "tensorlite" else "torch."
         for i, x in enumerate(self.leaves):
-            lines.append(f"x{i} = {prefix}tensor({x.tolist()}, dtype={prefix}float64, requires_grad=True)")
+            lines.append(f"x{i} = {_tensor_literal(x, prefix, ', requires_grad=True')}")
 
         def text(value: Any) -> str:
             if isinstance(value, Ref):
@@ -188,26 +192,31 @@ class Program:
                 return "[" + ", ".join(map(text, value)) + "]"
             if isinstance(value, tuple):
                 return "(" + "".join(text(v) + ", " for v in value) + ")"
+            return _tensor_literal(value, prefix) if isinstance(value, np.ndarray) else _literal(value)
+
+        def raw(value: Any) -> str:
+            """An argument of an op of the table, which takes constants as arrays."""
             if isinstance(value, np.ndarray):
-                kind = {"b": "bool", "i": "int64"}.get(value.dtype.kind, "float64")
-                return f"{prefix}tensor({value.tolist()}, dtype={prefix}{kind})"
-            return "..." if value is Ellipsis else repr(value)
+                return f"np.array({_literal(value.tolist())}, dtype={str(value.dtype)!r}).reshape({value.shape})"
+            if isinstance(value, tuple):
+                return "(" + "".join(raw(v) + ", " for v in value) + ")"
+            return text(value)
 
         for i, step in enumerate(self.steps):
             expression = format_call(spec_of(step.op), step.args, text)
             if library == "tensorlite":
-                call = f"OPS[{step.op!r}]({', '.join(map(text, step.args))})"
+                call = f"OPS[{step.op!r}]({', '.join(map(raw, step.args))})"
                 expression = (
                     call if expression is None or not _spelled_alike(step.op) else expression.replace("torch.", "tl.")
                 )
             if expression is None:
                 raise LookupError(f"op '{step.op}' has no torch equivalent")
             lines.append(f"t{i} = {expression}")
-        results, _ = self.run()
-        names = [self.name(r) for r in self.outputs()]
+        results = [tensors_in(r, TENSORLITE)[0] for r in self.function()(*map(TENSORLITE.leaf, self.leaves))]
+        floats = [(r, t._data) for r, t in zip(self.outputs(), results, strict=True) if t._data.dtype.kind == "f"]
         outs = [
-            f"({n}, {prefix}tensor({v.tolist()}, dtype={prefix}float64))"
-            for n, v in zip(names, self.cotangents(r.shape for r in results), strict=False)
+            f"({self.name(r)}, {_tensor_literal(v, prefix)})"
+            for (r, _), v in zip(floats, self.cotangents(x.shape for _, x in floats), strict=True)
         ]
         lines += [
             "",
@@ -252,6 +261,22 @@ def _value(ref: Ref, leaves: Sequence[Any], results: Sequence[Any]) -> Any:
         return leaves[ref.number]
     found = results[ref.number]
     return found[ref.slot] if isinstance(found, tuple | list) else found
+
+
+def _literal(value: Any) -> str:
+    """A number, or nested lists of them, as Python source that needs no import."""
+    if isinstance(value, list):
+        return "[" + ", ".join(map(_literal, value)) + "]"
+    value = value.item() if isinstance(value, np.generic) else value
+    if isinstance(value, float) and not np.isfinite(value):
+        return f"float('{value}')"
+    return "..." if value is Ellipsis else repr(value)
+
+
+def _tensor_literal(array: Any, prefix: str, more: str = "") -> str:
+    kind = {"b": "bool", "i": "int64"}.get(array.dtype.kind, "float64")
+    made = f"tensor({_literal(array.tolist())}" if array.size else f"zeros({array.shape}"
+    return f"{prefix}{made}, dtype={prefix}{kind}{more})"
 
 
 def _short(value: Any, name: Callable[[Ref], str]) -> str:
@@ -387,6 +412,8 @@ class _Growing(Source):
 def generate(source: Source, *, ops: Sequence[str] | None = None, max_ops: int = 8, must: str | None = None) -> Program:
     """A random program of at most `max_ops` drawn ops (besides those that move values into a domain), with `must` among them."""
     names = program_ops() if ops is None else tuple(ops)
+    if max_ops < 1 or not names:
+        raise ValueError(f"a program has at least one op: got max_ops={max_ops}, ops={ops!r}")
     program = Program([], [], source.integer(0, 2**16 - 1))
     growing = _Growing(source, program)
     count = source.integer(1, max_ops)

@@ -20,6 +20,8 @@ def reduce(program: Program, fails: Fails, limit: int = 400) -> Program:
     while progress and tries < limit:
         progress = False
         for smaller in _candidates(program):
+            if not smaller.steps:
+                continue
             tries += 1
             if tries >= limit:
                 break

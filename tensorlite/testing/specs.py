@@ -6,6 +6,7 @@ that a user declares may bring its own with `@op(samples=lambda source: (argumen
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
@@ -105,7 +106,9 @@ def _declared() -> dict[str, Declared]:
 
 def spec_of(op: Op | str) -> OpSpec:
     """The spec of an op. Raises LookupError that says how to declare one, if the signature does not tell enough."""
-    op = OPS[op] if isinstance(op, str) else op
+    op = _named(op) if isinstance(op, str) else op
+    if not op.differentiable:
+        raise LookupError(f"op '{op.name}' has no gradient, so there is nothing to check")
     found = _declared().get(op.name, Declared())
     arguments = op.samples or found.arguments or derived_arguments(op)
     if arguments is None:
@@ -115,6 +118,15 @@ def spec_of(op: Op | str) -> OpSpec:
         )
     expression = found.expression if found.expression is not None else derived_expression(op)
     return OpSpec(op, arguments, found.call, expression or None, found.method, found.second, found.program)
+
+
+def _named(name: str) -> Op:
+    load_all()
+    if name not in OPS:
+        close = difflib.get_close_matches(name, OPS, 3)
+        hint = f"; did you mean {' or '.join(map(repr, close))}?" if close else "; tensorlite.ops.OPS has all names"
+        raise LookupError(f"there is no op '{name}' in the table{hint}")
+    return OPS[name]
 
 
 def all_specs() -> dict[str, OpSpec]:
@@ -198,6 +210,9 @@ def format_call(spec: OpSpec, arguments: tuple[Any, ...], text: Callable[[Any], 
         result = result.replace(f"{{{name}}}", text(value))
         default = op.defaults[i - op.n_required] if i >= op.n_required else None
         given = i < len(arguments) and (isinstance(value, np.ndarray) or value is not default)
+        if name == "dim" and "keepdim" in op.params:  # torch takes no keepdim without dim
+            at = op.params.index("keepdim")
+            given = given or (at < len(arguments) and bool(arguments[at]))
         result = result.replace(f", {{?{name}}}", f", {name}={text(value)}" if given else "")
         result = result.replace(f"{{?{name}}}", f"{name}={text(value)}" if given else "")
     return result.replace("(, ", "(")
