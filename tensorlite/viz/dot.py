@@ -109,7 +109,7 @@ def _cluster(group: Group, fixed: bool) -> str:
 _EDGE: dict[str, Sequence[str]] = {
     "data": (),
     "skip": (f'color="{LIGHT["skip"]}"', "penwidth=1.4", "weight=0"),
-    "loop": (f'color="{LIGHT["loop"]}"', f'fontcolor="{LIGHT["loop"]}"', "style=dashed", "constraint=false"),
+    "loop": (f'color="{LIGHT["loop"]}"', f'fontcolor="{LIGHT["loop"]}"', "style=dashed", "weight=0"),
     "leaf": ("style=dashed",),
 }
 
@@ -120,4 +120,10 @@ def _edge(number: int, link: Link, backward: bool) -> str:
         attributes.append(f"label={quote(link.label)}")
     if backward and link.kind in {"data", "skip"}:
         attributes += ["dir=back", "style=dashed", "arrowtail=vee"]
-    return f"{quote(link.src)} -> {quote(link.dst)} [{' '.join(attributes)}]"
+    src, dst = link.src, link.dst
+    if (
+        link.kind == "loop"
+    ):  # from the first box to the last, as a long edge: against the ranks, dot draws it through clusters
+        src, dst = dst, src
+        attributes += ["dir=back", "arrowtail=vee"]
+    return f"{quote(src)} -> {quote(dst)} [{' '.join(attributes)}]"

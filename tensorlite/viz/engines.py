@@ -114,7 +114,8 @@ def _read(answer: dict[str, Any], view: View, engine: str) -> Layout:
     for edge in answer.get("edges", ()):
         number = int(edge["id"][1:])
         label = _label(edge, high) if view.links[number].label else None
-        routes[number] = Route(_points(edge["pos"], high), label)
+        points = _points(edge["pos"], high)
+        routes[number] = Route(points[::-1] if view.links[number].kind == "loop" else points, label)  # see `dot`
     margin = 14.0
     right = max([wide, *(groups[g.key].x + title_width(g) + 24 for g in view.groups if g.key in groups)])
     return _shifted(Layout(right + 2 * margin, high + 2 * margin, boxes, groups, tuple(routes), engine), margin)

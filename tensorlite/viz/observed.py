@@ -33,6 +33,23 @@ def flatten(value: Any) -> list[Any]:
     return found
 
 
+def arrays(name: str, value: Any) -> list[tuple[str, Any]]:
+    """The NumPy arrays in nested tuples, lists, dicts and dataclasses, each with the name of its innermost field."""
+    found: list[tuple[str, Any]] = []
+    stack = [(name, value)]
+    while stack:
+        own, current = stack.pop()
+        if isinstance(current, np.ndarray) and current.size:
+            found.append((own, current))
+        elif isinstance(current, Mapping):
+            stack.extend((str(key), entry) for key, entry in current.items())
+        elif isinstance(current, tuple | list):
+            stack.extend((f"{own}[{i}]", entry) for i, entry in enumerate(current))
+        elif hasattr(current, "__dataclass_fields__") and not isinstance(current, type):
+            stack.extend((field, getattr(current, field)) for field in current.__dataclass_fields__)
+    return found
+
+
 def version(tensor: Any) -> int:
     return 0 if tensor._vc is None else int(tensor._vc[0])
 

@@ -18,7 +18,7 @@ from ..autograd.record import compute, observers
 from ..ops.flops import flops
 from ..ops.table import OPS
 from .ir import Edge, Graph, Kind, Module, Node, Summary, mark_skips
-from .observed import MAX_ATTR, attributes, call_again, caller, flatten, owner, place, same, version
+from .observed import MAX_ATTR, arrays, attributes, call_again, caller, flatten, owner, place, same, version
 
 _LAYERS = __name__.rsplit(".", 2)[0] + ".nn"
 
@@ -60,6 +60,7 @@ class Tape:
         self._alive: list[Any] = []
         self._tensors: dict[int, Any] = {}
         self._names: dict[int, tuple[Kind, str]] = {}
+        self._arrays: dict[int, str] = {}  # address of an array among the inputs -> name
         self._steps: dict[int, _Step] = {}
         self._leaves: dict[int, Any] = {}
         self._scope: list[int] = []
@@ -72,6 +73,9 @@ class Tape:
     def name_inputs(self, args: Sequence[Any], kwargs: Mapping[str, Any], parameters: Sequence[str] = ()) -> None:
         named = [(parameters[i] if i < len(parameters) else f"input {i}", arg) for i, arg in enumerate(args)]
         for key, value in [*named, *kwargs.items()]:
+            for name, array in arrays(key, value):
+                self._arrays.setdefault(array.__array_interface__["data"][0], name)
+                self._alive.append(array)
             tensors = flatten(value)
             for i, tensor in enumerate(tensors):
                 if id(tensor) in self._names:
@@ -196,7 +200,9 @@ class Tape:
         alias = self._memory.get(place(tensor))
         if alias is not None and id(tensor) not in self._names:
             return self._alias(tensor, alias)
-        kind, name = self._names.get(id(tensor), ("param" if tensor.requires_grad else "const", ""))
+        given = self._arrays.get(tensor._data.__array_interface__["data"][0]) if tensor._data.size else None
+        unnamed: tuple[Kind, str] = ("param", "") if tensor.requires_grad else ("const", "")
+        kind, name = self._names.get(id(tensor), unnamed if given is None else ("input", given))
         node = self._leaf(kind, name, tensor._data, tensor)
         self._remember(tensor, node, 0)
         return _Ref(node)

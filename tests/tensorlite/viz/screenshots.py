@@ -1,7 +1,9 @@
-"""`python -m tests.tensorlite.viz.screenshots FOLDER`: every kind of picture, light and dark, as PNG from a headless Chromium."""
+"""`python -m tests.tensorlite.viz.screenshots FOLDER [WORD]`: every kind of picture (with WORD in its name), light and dark, as PNG from
+a headless Chromium."""
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -26,6 +28,8 @@ const find = document.getElementById("search");
 find.value = "softmax";
 find.dispatchEvent(new Event("input"));
 find.dispatchEvent(new KeyboardEvent("keydown", {key: "Enter", bubbles: true}));
+window.scrollTo(0, 0);
+document.getElementById("stage").scrollTo(0, 0);
 """
 
 
@@ -112,18 +116,26 @@ def pictures() -> Iterator[tuple[str, str, tuple[int, int]]]:
     yield "gradient-flow-time.svg", viz.gradient_flow(series).svg, (780, 270)
 
 
-def main(folder: Path) -> None:
+def drawn_size(content: str) -> tuple[int, int] | None:
+    """The size of an SVG, so that the screenshot has no empty margin."""
+    found = re.match(r'<svg[^>]* width="([\d.]+)" height="([\d.]+)"', content)
+    return None if found is None else (max(500, round(float(found.group(1)))), round(float(found.group(2))))
+
+
+def main(folder: Path, only: str = "") -> None:
     folder.mkdir(parents=True, exist_ok=True)
     for name, content, size in pictures():
+        if only not in name:
+            continue
         page = folder / name
         page.write_text(content, encoding="utf-8")
         for dark in (False, True):
             out = folder / f"{page.stem}{'-dark' if dark else ''}.png"
-            screenshot(page, out, size, dark=dark)
+            screenshot(page, out, drawn_size(content) or size, dark=dark)
             print(out)
 
 
 if __name__ == "__main__":
     if CHROMIUM is None:
         sys.exit("no Chromium on PATH")
-    main(Path(sys.argv[1] if len(sys.argv) > 1 else "screenshots"))
+    main(Path(sys.argv[1] if len(sys.argv) > 1 else "screenshots"), *sys.argv[2:3])

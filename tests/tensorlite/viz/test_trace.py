@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -221,6 +221,19 @@ def test_verify_names_what_it_takes_as_recorded() -> None:
     assert checked == 3
     assert len(checked.taken) == 1
     assert "in place" in repr(checked)
+
+
+def test_arrays_inside_an_input_are_inputs_too() -> None:
+    @dataclass
+    class Batch:
+        values: Any
+        extra: dict[str, Any]
+
+    def program(batch: Batch) -> Any:
+        return tl.from_numpy(batch.values[:, None]) * 2.0 + tl.from_numpy(batch.extra["shift"])
+
+    graph = viz.graph(program, Batch(np.ones(3, np.float32), {"shift": np.ones(1, np.float32)}))
+    assert {node.name: node.shape for node in graph.nodes if node.kind == "input"} == {"values": (3, 1), "shift": (1,)}
 
 
 def test_detach_is_drawn() -> None:
