@@ -122,18 +122,21 @@ def decode(lib: Any, s: Setting, prompt: int = 16, new: int = 48) -> Any:
     """Greedy decoding of `new` tokens after a prompt, keys and values kept in preallocated tensors."""
     model = build(lib, s)
     ids = lib.randint(0, s.vocabulary, (1, prompt))
+    return lambda: greedy(lib, model, s, ids, new)
+
+
+def greedy(lib: Any, model: Any, s: Setting, ids: Any, new: int, seen: list[Any] | None = None) -> list[int]:
+    """The `new` likeliest tokens after `ids` (1, T), one by one with a cache; logits are appended to `seen`."""
     shape = (1, s.heads, s.length, s.d_model // s.heads)
-
-    def run() -> list[int]:
-        out: list[int] = []
-        with lib.no_grad():
-            caches = [(lib.zeros(*shape), lib.zeros(*shape)) for _ in range(s.layers)]
-            token, at = ids, 0
-            for _ in range(new):
-                logits = model(token, caches, at)
-                at += token.shape[1]
-                token = logits[:, -1].argmax(-1).view(1, 1)
-                out.append(int(token))
-        return out
-
-    return run
+    out: list[int] = []
+    with lib.no_grad():
+        caches = [(lib.zeros(*shape), lib.zeros(*shape)) for _ in range(s.layers)]
+        token, at = ids, 0
+        for _ in range(new):
+            logits = model(token, caches, at)
+            at += token.shape[1]
+            token = logits[:, -1].argmax(-1).view(1, 1)
+            out.append(int(token))
+            if seen is not None:
+                seen.append(logits[0, -1])
+    return out

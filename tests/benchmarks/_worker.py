@@ -14,11 +14,14 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from . import _opponents
 from ._models import LARGE, SETTINGS, attention_step, decode, train_step
 
 
 def make(lib: Any, task: str, index: int) -> Callable[[], object]:
     """The work of a task: `train` by number of the setting, `attention` by length, `decode` of the third model."""
+    if lib.__name__ in _opponents.STEPS:
+        return _opponents.STEPS[lib.__name__](SETTINGS[index])
     if task == "train":
         found = train_step(lib, SETTINGS[index])
     elif task == "attention":
@@ -30,7 +33,10 @@ def make(lib: Any, task: str, index: int) -> Callable[[], object]:
 
 def main(library: str, threads: str) -> None:
     lib = importlib.import_module(library)
-    lib.set_num_threads(int(threads))
+    if library not in _opponents.STEPS:
+        lib.set_num_threads(int(threads))
+    elif threads == "1":
+        os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
     run: Callable[[], object] = lambda: None
     for line in sys.stdin:
         word, *rest = line.split()
@@ -51,7 +57,12 @@ class Worker:
     def __init__(self, library: str, threads: int) -> None:
         self.command = [sys.executable, "-m", __name__, library, str(threads)]
         # OpenBLAS and OpenMP start no more threads than this; tensorlite splits products over threads of its own
-        self.environment = {**os.environ, "OMP_NUM_THREADS": str(threads), "OPENBLAS_NUM_THREADS": "1"}
+        self.environment = {
+            **os.environ,
+            "OMP_NUM_THREADS": str(threads),
+            "OPENBLAS_NUM_THREADS": "1",
+            "JAX_PLATFORMS": "cpu",
+        }
 
     def __enter__(self) -> Worker:
         self._process = subprocess.Popen(

@@ -32,6 +32,19 @@ class Ratio:
         return asdict(self)
 
 
+@dataclass(frozen=True)
+class Note:
+    """A line that is no ratio: what was skipped and why, or numbers that need words."""
+
+    text: str
+
+    def row(self) -> str:
+        return self.text
+
+    def as_dict(self) -> dict[str, object]:
+        return asdict(self)
+
+
 HEADER = f"{'':<58} {'ratio':>6}  {'spread':<15}  {'ours ms':>9} {'theirs ms':>9}  {'target':>6} {'':<6} {'load':>5}"
 
 

@@ -1,4 +1,7 @@
-"""Transformers against torch eager: training steps, long attention, decoding with a cache, peak memory; one and two threads."""
+"""Transformers against torch eager: training steps, long attention, decoding with a cache, peak memory; one and two threads.
+
+Then tensorlite by itself: two threads against one, memory of attention by length, the interpreter's share of a step, copies.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,8 @@ import os
 import resource
 import subprocess
 import sys
+import threading
+import tracemalloc
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,19 +18,34 @@ import numpy as np
 import torch
 
 import tensorlite as tl
+from tensorlite.profiler import profile
 
-from ._models import SETTINGS, Setting, build, train_step
+from ._models import SETTINGS, Setting, attention_step, build, train_step
+from ._overhead import outside_numpy
 from ._worker import Worker
-from .harness import Ratio, ratio
+from .harness import Note, Ratio, ratio
 
 TARGETS = {1: (0.9, 0.9, 1.0), 2: (1.0, 1.0, 1.0)}
 
 
-def rows() -> Iterator[Ratio]:
-    for threads in (1, 2) if len(os.sched_getaffinity(0)) > 1 else (1,):
+SPEEDUP = 1.6  # of two threads over one
+
+LENGTHS = (512, 1024, 2048, 4096, 8192)
+
+
+def rows() -> Iterator[Ratio | Note]:
+    several = len(os.sched_getaffinity(0)) > 1
+    for threads in (1, 2) if several else (1,):
         yield from timings(threads)
+    if several:
+        yield from speedups()
+    else:
+        yield Note("two threads: skipped, this process may use one CPU")
     for s in SETTINGS:
         yield peak_memory(s)
+    yield from attention_memory()
+    yield outside_numpy(1)
+    yield from copies()
 
 
 def timings(threads: int, only: str = "") -> Iterator[Ratio]:
@@ -38,16 +58,33 @@ def timings(threads: int, only: str = "") -> Iterator[Ratio]:
     tasks.append(("decode, GPT 6x512, batch 1", "decode", 0, 1.0, 11))
     for name, task, index, target, pairs in tasks:
         if only in name:
-            yield _in_turn(f"{name}, {threads} thread{'s'[: threads - 1]}", threads, task, index, target, pairs)
+            label = f"{name}, {threads} thread{'s'[: threads - 1]}"
+            yield in_turn(label, task, index, target, pairs, ("tensorlite", threads), ("torch", threads))
 
 
-def _in_turn(name: str, threads: int, task: str, index: int, target: float, pairs: int) -> Ratio:
-    with Worker("tensorlite", threads) as ours, Worker("torch", threads) as theirs:
-        for worker in (ours, theirs):
+def speedups() -> Iterator[Ratio]:
+    """Two threads of tensorlite against one, by the clock: at most 1 / 1.6 of the time."""
+    for i in (1, 2):
+        name = f"two threads against one, train {SETTINGS[i].name}"
+        yield in_turn(name, "train", i, 1 / SPEEDUP, 11, ("tensorlite", 2), ("tensorlite", 1))
+
+
+def in_turn(
+    name: str,
+    task: str,
+    index: int,
+    target: float | None,
+    pairs: int,
+    ours: tuple[str, int],
+    theirs: tuple[str, int],
+) -> Ratio:
+    """Two (library, threads) at the same work, each in a process of its own, in turn."""
+    with Worker(*ours) as a, Worker(*theirs) as b:
+        for worker in (a, b):
             worker.prepare(task, index)
             worker.run(2)
-        which = 1 if threads == 1 else 0
-        times = [(ours.run()[which], theirs.run()[which]) for _ in range(pairs)]
+        which = 1 if ours[1] == theirs[1] == 1 else 0
+        times = [(a.run()[which], b.run()[which]) for _ in range(pairs)]
     return ratio(name, times, target)
 
 
@@ -74,6 +111,57 @@ def peak_memory(s: Setting) -> Ratio:
         1.0,
         os.getloadavg()[0],
     )
+
+
+def attention_peak(length: int, heads: int = 8, width: int = 64) -> int:
+    """Bytes that NumPy holds at most while attention over a length runs forward and backward, operands included."""
+    found: list[int] = []
+
+    def run() -> None:  # in a thread of its own, as scratch memory is kept for each thread
+        tracemalloc.start()
+        attention_step(tl, length, heads, width)()
+        found.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    thread.join()
+    return found[0]
+
+
+def attention_memory() -> Iterator[Ratio | Note]:
+    """Memory for each token at the longest length against the shortest: 1 if it grows linearly, 16 if quadratically."""
+    tl.set_num_threads(1)
+    peaks = {t: attention_peak(t) for t in LENGTHS}
+    each = [peaks[t] / t for t in (LENGTHS[-1], LENGTHS[0])]
+    r = each[0] / each[1]
+    name = f"attention, KiB a token at T {LENGTHS[-1]} against T {LENGTHS[0]}"
+    yield Ratio(name, r, r, r, each[0] / 2**10 / 1e3, each[1] / 2**10 / 1e3, 1.1, os.getloadavg()[0])
+    yield Note("attention, peak MiB: " + ", ".join(f"T {t}: {p / 2**20:.1f}" for t, p in peaks.items()))
+
+
+# -- copies -----------------------------------------------------------------------------------------------------------
+
+
+def copies() -> Iterator[Note]:
+    """What a training step only copies, by the profiler."""
+    tl.set_num_threads(1)
+    for s in SETTINGS[:2]:
+        step = train_step(tl, s)
+        step()
+        with profile() as prof:
+            step()
+        moved = sum(e.bytes for e in prof.events)
+        found = prof.copies()
+        total = sum(size for *_, size in found)
+        yield Note(
+            f"copies of one step, {s.name}: {total / 1e6:.2f} MB of {moved / 1e6:.0f} MB that ops read and write"
+        )
+        for name, shapes, calls, size in found:
+            yield Note(f"    {name} {' '.join(map(str, shapes))}: {calls} calls, {size / 1e6:.3f} MB")
+
+
+# -- memory, one process for each library -----------------------------------------------------------------------------
 
 
 def _measure(library: str, setting: str) -> int:
