@@ -84,13 +84,18 @@ class MaskedClaimModel(nn.Module):
 
     def forward(self, batch: ClaimBatch) -> Tensor:
         """The vectors of all tokens, (B, T, D)."""
+        x, visible = self.embedded(batch)
+        return self.encoder(x, visible=visible)  # type: ignore[no-any-return]
+
+    def embedded(self, batch: ClaimBatch) -> tuple[Tensor, Visibility]:
+        """The tokens as they enter the encoder, (B, T, D), and who may look where: at real tokens."""
         ids = (batch.value_ids, batch.parent_ids, batch.field_ids, batch.position_ids)
         value, parent, field, rank = (tl.from_numpy(np.ascontiguousarray(a, np.int64)) for a in ids)
         x = self.value(value) + self.parent(parent) + self.field(field) + self.rank(rank)
         x = x + self.number(field) * tl.from_numpy(np.ascontiguousarray(batch.scalars[..., None]))
         real: Bools = batch.mask
         mask = None if real.all() else tl.from_numpy(np.ascontiguousarray(real[:, None, None, :]))
-        return self.encoder(x, visible=Visibility(mask))  # type: ignore[no-any-return]
+        return x, Visibility(mask)
 
     def head(self, hidden: Tensor) -> Tensor:
         """Vectors (N, D) of hidden tokens, ready to be compared with value embeddings."""

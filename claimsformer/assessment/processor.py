@@ -24,6 +24,7 @@ from claimsformer.assessment.fusion import Evidence, Fusion
 from claimsformer.assessment.masked_model import MaskedClaimModel, MaskedModelConfig
 from claimsformer.assessment.masked_training import MaskedTraining, Progress, train_masked
 from claimsformer.assessment.splits import check_disjoint, split_by
+from claimsformer.assessment.streaming_inference import HiddenTokenModel
 from claimsformer.assessment.surprise import Calibration, Surprises, benjamini_hochberg, surprises
 from claimsformer.claims.frames import conform
 from claimsformer.errors import ConfigError, NotFittedError, ReadError
@@ -161,7 +162,7 @@ class ClaimsProcessor:
             done += n
             on_progress(what, done / max(1, len(batch)))
 
-        return surprises(self._model, self._tokenizer, batch, PASSES, on_batch=on_batch)
+        return surprises(HiddenTokenModel(self._model), self._tokenizer, batch, PASSES, batch_size=512, on_batch=on_batch)
 
     def _evidence(self, claims: pl.DataFrame, found: Surprises, findings: pl.DataFrame) -> Evidence:
         fields = self._calibration.evidence(found)

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -24,6 +24,13 @@ __all__ = ["Alternatives", "Calibration", "Surprises", "benjamini_hochberg", "co
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
+
+
+class Predictor(Protocol):
+    """What `surprises` needs of a model."""
+
+    def predict(self, shown: ClaimBatch, truth: ClaimBatch, hidden: npt.NDArray[np.bool_]) -> list[Prediction]:
+        """Log-probabilities of the hidden tokens (B, T), field by field."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +62,7 @@ def _passes(tokenizer: FieldTokenizer, passes: Mapping[str, int]) -> list[tuple[
 
 
 def surprises(
-    model: MaskedClaimModel,
+    model: Predictor,
     tokenizer: FieldTokenizer,
     claims: ClaimBatch,
     passes: Mapping[str, int],
@@ -82,7 +89,7 @@ def surprises(
 
 
 def _predictions(
-    model: MaskedClaimModel, tokenizer: FieldTokenizer, batch: ClaimBatch, passes: Mapping[str, int]
+    model: Predictor, tokenizer: FieldTokenizer, batch: ClaimBatch, passes: Mapping[str, int]
 ) -> list[Prediction]:
     found = []
     for name, ranks in _passes(tokenizer, passes):
