@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from . import attention_page
 from .axes import number
 from .chartframe import document, flag
 from .metrics import clip, one_line, width
@@ -30,6 +31,7 @@ CAPTION = (
 _SEQUENTIAL = ["00224E", "123570", "3B496C", "575D6D", "707173", "8A8678", "A59C74", "C3B369", "E1CC55", "FEE838"]
 _DIVERGING = ["0B4F9E", "5B8FCB", "B5CDE8", "FAFAF7", "F0C39B", "D9843B", "A34A00"]
 _MASKED = 255  # palette entry of pairs that the mask forbids
+_WHOLE = 4_000_000  # pairs that a page shows pixel by pixel; more are pooled
 _THUMB, _CELL, _FOCUS, _GAP = 128, 96.0, 384.0, 14.0
 
 Array = npt.NDArray[Any]
@@ -54,7 +56,7 @@ def attention(
     `tokens` name the queries and `keys` the attended positions (default: the same, for self-attention). `layer`, `head`
     and `row` choose the head shown large and the query whose `top_k` keys are listed with their weights. `mask`,
     broadcast to (T, S), is true where attention is forbidden; those pairs are hatched. Each head is scaled to its own
-    range, which is printed. Raises `ValueError` when shapes and names do not agree.
+    range, which is printed. The picture's `.html` is a page in which any head and query can be chosen. Raises `ValueError` when shapes and names do not agree.
     """
     grid = _four(weights)
     n_layers, n_heads, n_queries, n_keys = grid.shape
@@ -70,7 +72,7 @@ def attention(
         body += _heads(grid, (layer, head), forbidden, top)
         top += n_layers * (_CELL + 36.0) + 14.0
     chosen = grid[layer, head]
-    listed = _strongest(chosen[row], attended, top_k)
+    listed = _strongest(chosen[row], attended, top_k, None if forbidden is None else forbidden[row])
     body.append(f'<text class="ink" x="14" y="{top + 12:g}">layer {layer}, head {head}: {_range(chosen)}</text>')
     label = min(max(width(one_line(t), 11.0) for t in queries) + 10.0, 120.0) if n_queries <= 256 else 10.0
     body += _focus(chosen, queries, attended, row, forbidden, 14.0 + label, top + 24.0)
@@ -85,7 +87,57 @@ def attention(
     wide = max(side + 240.0, 14.0 + n_heads * (_CELL + _GAP) + 60.0, width(CAPTION[1], 11.0) + 28.0)
     words = _words(grid, layer, head, row, queries, listed)
     svg = document(title, words, body, wide, foot + 28.0, theme)
-    return Picture(title, svg, f"{one_line(title)}\n{words}\n")
+    page = _page(title, theme, grid, (layer, head), row, queries, attended, forbidden, top_k)
+    return Picture(title, svg, f"{one_line(title)}\n{words}\n", page, theme)
+
+
+def _page(
+    title: str,
+    theme: Theme,
+    grid: Array,
+    chosen: tuple[int, int],
+    row: int,
+    queries: Sequence[str],
+    attended: Sequence[str],
+    forbidden: Array | None,
+    top_k: int,
+) -> str:
+    """The interactive page, in which every head can be chosen."""
+    n_layers, n_heads, n_queries, n_keys = grid.shape
+    listed = n_layers * n_heads * n_queries * min(top_k, n_keys) <= attention_page.BUDGET
+    whole = grid.size <= _WHOLE
+    hidden = forbidden if whole or forbidden is None else _pooled(forbidden.astype(np.float64)) > 0.5
+    heads = []
+    for layer, head in np.ndindex(n_layers, n_heads):
+        values = grid[layer, head]
+        levels, signed = _head_levels(values if whole else _pooled(values), hidden)
+        high, _ = _head_range(values)
+        shown = listed or (layer, head) == chosen
+        heads.append(
+            {
+                "layer": layer,
+                "head": head,
+                "image": attention_page.image(png(levels, _COLOURS[signed])),
+                "words": _entropy_words(values),
+                "high": number(high),
+                "low": number(-high) if signed else "0",
+                "signed": signed,
+                "top": [
+                    [[j, w] for j, _, w in _strongest(r, attended, top_k, None if forbidden is None else forbidden[i])]
+                    for i, r in enumerate(values if shown else ())
+                ],
+            }
+        )
+    data = {
+        "heads": heads,
+        "tokens": [one_line(t) for t in queries],
+        "keys": [one_line(t) for t in attended],
+        "chosen": chosen[0] * n_heads + chosen[1],
+        "row": row,
+        "scale": [_SEQUENTIAL, _DIVERGING],
+        "masked": forbidden is not None,
+    }
+    return attention_page.page(title, theme, CAPTION, data)
 
 
 def flow(title: str, series: Mapping[str, Array], steps: Sequence[float] | None, theme: Theme) -> Picture:
@@ -317,9 +369,12 @@ def _hatched(forbidden: Array, x: float, y: float, across: float, down: float) -
     return [f'<path fill="url(#hatch)" d="{"".join(paths)}"/>'] if paths else []
 
 
-def _strongest(weights: Array, attended: Sequence[str], top_k: int) -> list[tuple[int, str, float]]:
+def _strongest(
+    weights: Array, attended: Sequence[str], top_k: int, forbidden: Array | None = None
+) -> list[tuple[int, str, float]]:
     known = np.where(np.isfinite(weights), np.abs(weights), -1.0)
-    order = np.argsort(-known, kind="stable")[: max(top_k, 0)]
+    order = np.argsort(-known, kind="stable")
+    order = (order if forbidden is None else order[~forbidden[order]])[: max(top_k, 0)]
     return [(int(j), attended[int(j)], float(weights[int(j)])) for j in order]
 
 

@@ -106,7 +106,11 @@ def pictures() -> Iterator[tuple[str, str, tuple[int, int]]]:
         ".",
         "[SEP]",
     ]
-    yield "attention.svg", viz.attention(weights, tokens, row=4).svg, (760, 900)
+    drawn = viz.attention(weights, tokens, row=4)
+    yield "attention.svg", drawn.svg, (760, 900)
+    pressed = 'document.querySelectorAll("#heads button")[6].click();document.getElementById("map").click()'
+    masked = viz.attention(weights, tokens, row=4, mask=np.triu(np.ones((16, 16)), 1) > 0).html
+    yield "attention-page.html", masked.replace("</body>", f"<script>{pressed}</script></body>"), (900, 980)
     steps = np.arange(200)
     history = {"step": steps, "train loss": 2 * np.exp(-steps / 40) + 0.1, "accuracy": 1 - np.exp(-steps / 60)}
     yield "curves.svg", viz.training_curves(history).svg, (760, 330)  # type: ignore[arg-type]

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from tensorlite import viz
 from tensorlite.viz import render
 from tensorlite.viz.geometry import Rect
 from tensorlite.viz.layout import builtin
@@ -78,3 +80,38 @@ def test_the_page_lays_out_like_the_picture(tmp_path: Path, seed: int | None) ->
     assert not [(a, b) for i, a in enumerate(keys) for b in keys[:i] if overlap(theirs[a], theirs[b])]
     if seed is None:  # the captions of the page are wider, which shifts things a little
         assert {k: r.y for k, r in theirs.items()} == pytest.approx({k: r.y for k, r in ours.items()}, abs=4)
+
+
+_HEADS = """
+const press = (node, key) => node.dispatchEvent(new KeyboardEvent("keydown", {key, bubbles: true, cancelable: true}));
+const now = () => ({
+  name: document.getElementById("name").textContent, pressed: document.querySelectorAll("#heads [aria-pressed=true]").length,
+  rows: [...document.querySelectorAll("#strongest tbody tr")].map(r => [...r.cells].slice(0, 3).map(c => c.textContent)),
+  image: document.getElementById("big").src.length, hash: location.hash, query: document.getElementById("query").value,
+});
+const out = [now()];
+const buttons = document.querySelectorAll("#heads button");
+buttons[0].click(); out.push(now());
+buttons[0].focus(); press(buttons[0], "ArrowDown"); press(document.activeElement, "ArrowRight"); out.push(now());
+const query = document.getElementById("query");
+query.value = "2"; query.dispatchEvent(new Event("change")); out.push(now());
+location.hash = "#head=0.2&query=3"; await new Promise(done => setTimeout(done, 50)); out.push(now());
+return {out, tabs: [...buttons].filter(b => b.tabIndex >= 0).length};
+"""
+
+
+def test_every_head_and_query_of_the_attention_page_can_be_chosen(tmp_path: Path) -> None:
+    weights = np.random.default_rng(0).dirichlet(np.ones(4), (2, 3, 4))
+    tokens = ["a", "<b>", "c", "d"]
+    page = viz.attention(weights, tokens, layer=1, head=1, row=1, top_k=3).html
+    got = run_script(page, _HEADS, tmp_path)
+    assert "error" not in got, got
+    assert got["tabs"] == 1  # one stop for the keyboard; arrows go on from there
+    for shown, (layer, head, row) in zip(
+        got["out"], [(1, 1, 1), (0, 0, 1), (1, 1, 1), (1, 1, 2), (0, 2, 3)], strict=True
+    ):
+        assert shown["name"].startswith(f"Layer {layer}, head {head}:")
+        assert (shown["pressed"], shown["query"]) == (1, str(row))
+        assert shown["hash"] == f"#head={layer}.{head}&query={row}"
+        strongest = np.argsort(-weights[layer, head, row])[:3]
+        assert shown["rows"] == [[tokens[j], str(j), f"{weights[layer, head, row, j]:.4f}"] for j in strongest]
