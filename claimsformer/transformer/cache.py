@@ -30,6 +30,9 @@ class KeyValueCache:
         if keys.requires_grad or values.requires_grad:
             raise RuntimeError("a key-value cache has no gradient: call the model under tensorlite.no_grad()")
         new = (keys.numpy(), values.numpy())
+        if self._buffers is not None and self._buffers[0].shape[:2] != new[0].shape[:2]:
+            rows, more = self._buffers[0].shape[0], new[0].shape[0]
+            raise ValueError(f"the cache holds {rows} rows and got tokens for {more}; reorder it, or begin a new one")
         if self._buffers is None:
             self._buffers = (_room_for(new[0], new[0].shape[2]), _room_for(new[1], new[1].shape[2]))
         end = self.length + new[0].shape[2]

@@ -47,6 +47,8 @@ class InputEmbedding(nn.Module):
         x = self.token(ids) if embeddings is None else embeddings
         if self.scale != 1.0:
             x = x * self.scale
+        if self.token_type is None and type_ids is not None:
+            raise ValueError("this model has no token types: set n_types in its configuration, or leave type_ids out")
         if self.token_type is not None:
             x = x + (self.token_type.weight[0] if type_ids is None else self.token_type(type_ids))
         if self.position is not None:

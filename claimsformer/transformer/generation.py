@@ -205,9 +205,12 @@ def _prompt(ids: Any, mask: Any, pad_id: int, architecture: str) -> tuple[Ids, B
         raise ValueError(f"prompts must be integer ids (B, T) with at least one token, got {ids.dtype} {ids.shape}")
     if mask is None:
         return ids.astype(np.int64), None
-    real = np.asarray(mask.numpy() if isinstance(mask, Tensor) else mask).astype(np.bool_)
+    real = np.asarray(mask.numpy() if isinstance(mask, Tensor) else mask)
     if real.shape != ids.shape:
         raise ValueError(f"attention_mask must be {ids.shape} like ids, got {real.shape}")
+    if not ((real == 0) | (real == 1)).all():
+        raise ValueError("attention_mask must be 1 or 0: 1 for real tokens, 0 for padding")
+    real = real.astype(np.bool_)
     if architecture == "decoder" and not real[:, -1].all():
         raise ValueError("prompts must be padded on the left, so that the last column holds real tokens; see left_pad")
     return ids.astype(np.int64), real

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import re
+import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -18,7 +19,14 @@ from tensorlite.utils.safetensors import save_file, write_atomically
 from ..errors import ConfigError, WriteError
 from .model import Transformer
 
-__all__ = ["save_hugging_face", "targets_from_hugging_face", "targets_to_hugging_face", "to_hugging_face"]
+__all__ = [
+    "FUSED",
+    "fused_note",
+    "save_hugging_face",
+    "targets_from_hugging_face",
+    "targets_to_hugging_face",
+    "to_hugging_face",
+]
 
 #: (ours, theirs) by kind of model; `{i}` is the number of the block. The longest match of the front of a name counts.
 _COMMON = (
@@ -65,7 +73,7 @@ _TABLES: dict[str, tuple[tuple[str, str], ...]] = {
 for _kind in ("mistral", "qwen2", "gemma"):
     _TABLES[_kind] = _TABLES["llama"]
 #: Phi-2's first published code had one matrix for queries, keys and values, and another name for the output.
-_FUSED = {"Wqkv": ("q_proj", "k_proj", "v_proj"), "out_proj": ("dense",)}
+FUSED = {"Wqkv": ("q_proj", "k_proj", "v_proj"), "out_proj": ("dense",)}
 
 
 def to_hugging_face(name: str, model_type: str) -> str:
@@ -81,16 +89,24 @@ def to_hugging_face(name: str, model_type: str) -> str:
 def targets_from_hugging_face(targets: Sequence[str], model_type: str) -> tuple[str, ...]:
     """LoRA targets such as ("q_proj", "dense", "fc1") as the ends of our names; old fused names of Phi are taken apart.
 
-    Raises ConfigError for a name that the model does not have.
+    A fused name is translated with a UserWarning that says so. Raises ConfigError for a name that the model does not have.
     """
     ends = {theirs.rpartition(".")[2]: ours.rpartition(".")[2] for ours, theirs in _linear(model_type)}
     found: list[str] = []
     for target in targets:
-        for name in _FUSED.get(target, (target,)) if model_type == "phi" else (target,):
+        names = FUSED.get(target, (target,)) if model_type == "phi" else (target,)
+        if names != (target,):
+            warnings.warn(fused_note(target), UserWarning, stacklevel=2)
+        for name in names:
             if name not in ends:
                 raise ConfigError(f"a {model_type} has no linear layer {name!r}; it has {', '.join(ends)}")
             found.append(ends[name])
     return tuple(dict.fromkeys(found))
+
+
+def fused_note(target: str) -> str:
+    """What to know about a target of Phi-2's first published code."""
+    return f"{target!r} is a layer of Phi-2's first published code; in today's transformers it is {', '.join(FUSED[target])}"
 
 
 def targets_to_hugging_face(targets: Sequence[str], model_type: str) -> tuple[str, ...]:

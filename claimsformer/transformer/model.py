@@ -129,7 +129,7 @@ class Transformer(nn.Module):
         tokens = _ids(ids)
         b, t = _size(tokens, embeddings)
         real = _bools(attention_mask, (b, t))
-        positions = positions_of(real, t) if positions is None else positions
+        positions = positions_of(real, t) if positions is None else _positions(positions, (b, t))
         x = self.embedding(tokens, positions, embeddings, _ids(type_ids))
         visible = Visibility(*merge_masks(t, t, None, real))
         return self.encoder(x, visible=visible, rotary=self._rotary(positions, x))  # type: ignore[no-any-return]
@@ -158,7 +158,7 @@ class Transformer(nn.Module):
         real = _bools(attention_mask, (b, past + t))
         if cache is None and _ends_in_padding(real):
             real = None  # causality hides what comes later from every real token; the fused kernel needs no mask then
-        positions = positions_of(real, past + t)[..., past:] if positions is None else positions
+        positions = positions_of(real, past + t)[..., past:] if positions is None else _positions(positions, (b, t))
         x = self.output_embedding(tokens, positions, embeddings, _ids(type_ids))
         visible = Visibility(*merge_masks(t, past + t, None, real, causal=True))
         memory_visible = Visibility()
@@ -241,7 +241,20 @@ def _size(ids: Tensor | None, embeddings: Tensor | None) -> tuple[int, int]:
 def _bools(mask: Any, shape: tuple[int, int]) -> Bools | None:
     if mask is None:
         return None
-    array = (mask.numpy() if isinstance(mask, Tensor) else np.asarray(mask)).astype(np.bool_)
+    array = mask.numpy() if isinstance(mask, Tensor) else np.asarray(mask)
     if array.shape != shape:
         raise ValueError(f"a mask must be (B, T) = {shape} like the tokens it covers, got {array.shape}")
+    if array.dtype != np.bool_ and not ((array == 0) | (array == 1)).all():
+        raise ValueError(
+            "a mask must be boolean, or 1 for real tokens and 0 for padding; numbers to add to scores are none"
+        )
+    return array.astype(np.bool_)
+
+
+def _positions(positions: Any, shape: tuple[int, int]) -> Ids:
+    array = np.asarray(positions)
+    if array.shape not in (shape, shape[1:]) or array.dtype.kind not in "iu" or (array.size and array.min() < 0):
+        raise ValueError(
+            f"positions must be whole numbers from 0, (B, T) = {shape} or (T,), got {array.dtype} {array.shape}"
+        )
     return array

@@ -262,6 +262,26 @@ def test_configuration_round_trip_and_unknown_fields(tmp_path: Path) -> None:
         TransformerConfig.from_dict({})
 
 
+def test_inputs_that_do_not_fit_are_refused_instead_of_stretched() -> None:
+    for position in ("learned", "sinusoidal", "rotary"):
+        model = Transformer(config(position=position), seed=0)
+        for places in (np.array([4]), np.arange(5), np.array([-1, 0, 1]), np.array([0.0, 1.0, 2.0])):
+            with pytest.raises(ValueError, match="positions must be"):
+                model(ids(2, 3), positions=places)
+    for mask in ([[0.0, -1e9, -1e9]] * 2, [[math.nan, 1, 1]] * 2, [[2, 1, 1]] * 2):
+        with pytest.raises(ValueError, match="a mask must be boolean"):
+            model(ids(2, 3), attention_mask=mask)
+        with pytest.raises(ValueError, match="attention_mask must be 1 or 0"):
+            model.generate(ids(2, 3), attention_mask=mask)
+    with pytest.raises(ValueError, match="no token types"):
+        model(ids(2, 3), type_ids=ids(2, 3))
+    with tl.no_grad():
+        cache = model.new_cache()
+        model.decode(ids(2, 3), cache=cache)
+        with pytest.raises(ValueError, match="holds 2 rows and got tokens for 1"):
+            model.decode(ids(1, 1), cache=cache)
+
+
 def test_every_field_is_explained() -> None:
     doc = TransformerConfig.__doc__ or ""
     assert [f.name for f in dataclasses.fields(TransformerConfig) if f.name not in doc] == [
