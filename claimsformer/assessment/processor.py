@@ -25,6 +25,7 @@ from claimsformer.assessment.masked_model import MaskedClaimModel, MaskedModelCo
 from claimsformer.assessment.masked_training import MaskedTraining, Progress, train_masked
 from claimsformer.assessment.splits import check_disjoint, split_by
 from claimsformer.assessment.streaming_inference import HiddenTokenModel
+from claimsformer.assessment.streaming_screen import screen_scores
 from claimsformer.assessment.surprise import Calibration, Surprises, benjamini_hochberg, surprises
 from claimsformer.claims.frames import conform
 from claimsformer.errors import ConfigError, NotFittedError, ReadError
@@ -202,26 +203,46 @@ class ClaimsProcessor:
             findings = run_edits(claims, self.tables, history=history, directory=directory)
         thin = self._thin(batch)
         evidence = _without_surprise(self._evidence(claims, found, findings), thin != "")
-        probability = self._fusion.probability(evidence)
-        at_risk = _at_risk(findings, evidence)
-        value = self.costs.expected_value(probability, at_risk)
-        review = value > 0
-        suspicious = review | (probability >= self.costs.suspicious_probability)
-        table = claims.select("claim_id").with_columns(
-            probability=probability,
-            rank=self._fusion.rank(evidence),
-            p_value=evidence.claim_p,
-            surprise=evidence.score,
-            top_field=np.array(found.fields)[evidence.fields.argmax(axis=1)],
-            decision=pl.Series(np.where(suspicious, "suspicious", "valid")),
-            action=pl.Series(np.where(review, "review", "approve")),
-            amount_at_risk=at_risk,
-            expected_value=value,
+        table = self._verdicts(claims, evidence, findings).with_columns(
             abstained=thin != "",
             abstained_because=pl.Series(thin, dtype=pl.String),
             queued=benjamini_hochberg(evidence.claim_p),
         )
         return table, evidence, found, findings, batch
+
+    def _verdicts(self, claims: pl.DataFrame, evidence: Evidence, findings: pl.DataFrame) -> pl.DataFrame:
+        probability = self._fusion.probability(evidence)
+        at_risk = _at_risk(findings, evidence)
+        value = self.costs.expected_value(probability, at_risk)
+        review = value > 0
+        suspicious = review | (probability >= self.costs.suspicious_probability)
+        return claims.select("claim_id").with_columns(
+            probability=probability,
+            rank=self._fusion.rank(evidence),
+            p_value=evidence.claim_p,
+            surprise=evidence.score,
+            top_field=np.array(evidence.names)[evidence.fields.argmax(axis=1)],
+            decision=pl.Series(np.where(suspicious, "suspicious", "valid")),
+            action=pl.Series(np.where(review, "review", "approve")),
+            amount_at_risk=at_risk,
+            expected_value=value,
+        )
+
+    def score_by_edits(self, claims: pl.DataFrame, findings: pl.DataFrame) -> pl.DataFrame:
+        """Verdicts (claim_id, probability, decision, action, amount_at_risk, expected_value) without the model, as if
+        nothing about the claims were surprising; `findings` are those of `run_edits` on these claims."""
+        self._check_fitted()
+        n, names = claims.height, self._calibration.fields
+        flagged = flags(findings, n).to_numpy().reshape(n, len(EDITS))
+        evidence = Evidence(tuple(EDITS), flagged, names, np.zeros((n, len(names))), np.ones(n), _asked(claims))
+        return self._verdicts(claims, evidence, findings).drop("rank", "p_value", "surprise", "top_field")
+
+    def screen(self, claims: pl.DataFrame) -> npt.NDArray[np.float32]:
+        """How surprising each claim is by one pass of the model, (N,), as -log10 of a p-value; see `streaming_screen`."""
+        self._check_fitted()
+        assert self._model is not None
+        model = HiddenTokenModel(self._model)
+        return screen_scores(model, self._tokenizer, self._calibration, self._encode(conform(claims)))
 
     def _thin(self, batch: ClaimBatch) -> npt.NDArray[np.str_]:
         """Why the evidence is too thin to judge each claim, "" where it is not; the edits alone judge such a claim."""

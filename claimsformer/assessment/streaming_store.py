@@ -1,0 +1,131 @@
+"""The work folder of a streamed assessment: parts that are there whole or not at all, and one process at a time.
+
+A part is written beside its place and then renamed, which the file system does at once or not at all. So whatever moment
+a run is killed at, a part that exists is complete, and one that is missing is made again.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from claimsformer.errors import ReadError
+
+__all__ = ["WorkFolder", "fingerprint"]
+
+_ENDS = 1 << 20  # bytes of a file's beginning and end that its fingerprint covers
+
+
+def fingerprint(path: str | Path) -> str:
+    """Changes when the file does: its size, time, first and last megabyte (of every file in a folder)."""
+    found = hashlib.sha256()
+    root = Path(path)
+    for file in sorted(p for p in root.iterdir() if p.is_file()) if root.is_dir() else [root]:
+        state = file.stat()
+        found.update(f"{file.name}|{state.st_size}|{state.st_mtime_ns}".encode())
+        with file.open("rb") as stream:
+            found.update(stream.read(_ENDS))
+            stream.seek(max(0, state.st_size - _ENDS))
+            found.update(stream.read(_ENDS))
+    return found.hexdigest()[:32]
+
+
+class WorkFolder:
+    """A context manager over the folder: locked while it is open, refused where another run's parts are in it."""
+
+    def __init__(self, path: str | Path, task: dict[str, Any]) -> None:
+        self.path = Path(path)
+        self.task = task
+
+    def __enter__(self) -> WorkFolder:
+        self.path.mkdir(parents=True, exist_ok=True)
+        self._lock = (self.path / "lock").open("a")
+        _lock(self._lock, self.path.name)
+        known = self.note("task")
+        if known is None:
+            self.write_note("task", self.task)
+        elif known != self.task:
+            self._lock.close()
+            differing = ", ".join(sorted(k for k in self.task if known.get(k) != self.task[k])) or "its settings"
+            raise ReadError(
+                f"{self.path.name!r} holds parts of another run, which differs in: {differing}",
+                hint="Remove that folder to begin anew, or name another one with --work.",
+            )
+        for left_over in self.path.rglob("*.tmp"):  # of a run that was killed while it wrote
+            shutil.rmtree(left_over) if left_over.is_dir() else left_over.unlink()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._lock.close()
+
+    # Notes ------------------------------------------------------------------------------------------------------------
+
+    def note(self, name: str) -> Any:
+        """The JSON value of this name, None where it was never written."""
+        file = self.path / f"{name}.json"
+        return json.loads(file.read_text(encoding="utf-8")) if file.is_file() else None
+
+    def write_note(self, name: str, value: Any) -> None:
+        """Write a JSON value at once."""
+        with self._replacing(self.path / f"{name}.json") as temporary:
+            temporary.write_text(json.dumps(value), encoding="utf-8")
+
+    # Tables -----------------------------------------------------------------------------------------------------------
+
+    def has(self, name: str) -> bool:
+        """Whether the table (or folder of tables) of this name is complete."""
+        return (self.path / name).exists()
+
+    def write(self, name: str, frame: pl.DataFrame) -> None:
+        """Write a table at once, as Parquet."""
+        with self._replacing(self.path / name) as temporary:
+            frame.write_parquet(temporary, compression="lz4", row_group_size=8192)
+
+    def write_all(self, name: str, frames: dict[str, pl.DataFrame]) -> None:
+        """Write several tables into one folder, all or none."""
+        with self._replacing(self.path / name) as temporary:
+            temporary.mkdir()
+            for inner, frame in frames.items():
+                frame.write_parquet(temporary / inner, compression="lz4")
+
+    def read(self, name: str) -> pl.DataFrame:
+        """A table that was written."""
+        return pl.read_parquet(self.path / name)
+
+    def parts(self, pattern: str) -> list[Path]:
+        """The files of this pattern, in order."""
+        return sorted(self.path.glob(pattern))
+
+    @contextlib.contextmanager
+    def _replacing(self, target: Path) -> Iterator[Path]:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        temporary = target.with_name(target.name + ".tmp")
+        yield temporary
+        os.replace(temporary, target)
+
+    def remove(self) -> None:
+        """The folder is not needed any more."""
+        shutil.rmtree(self.path, ignore_errors=True)
+
+
+def _lock(stream: Any, name: str) -> None:
+    """One process at a time; the lock goes with the process, however it ends."""
+    try:
+        import fcntl
+    except ImportError:  # no such locks on this system
+        return
+    try:
+        fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        stream.close()
+        raise ReadError(
+            f"another process is at work in {name!r}", hint="Wait for it, or name another folder with --work."
+        ) from None
