@@ -62,13 +62,20 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    if name == "st":
-        from . import strategies
+    if name not in ("st", "TensorMachine", "NumpyMachine"):
+        raise AttributeError(f"module 'tensorlite.testing' has no attribute '{name}'")
+    try:
+        if name == "st":
+            from . import strategies
 
-        globals()["st"] = strategies
-        return strategies
-    if name in ("TensorMachine", "NumpyMachine"):
+            globals()["st"] = strategies
+            return strategies
         from . import machine
 
         return getattr(machine, name)
-    raise AttributeError(f"module 'tensorlite.testing' has no attribute '{name}'")
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] != "hypothesis":
+            raise
+        raise ImportError(
+            f"tensorlite.testing.{name} needs hypothesis, which is not installed: pip install 'claimsformer[testing]'"
+        ) from error

@@ -7,6 +7,7 @@ is reported only if a second, independent estimate agrees with the first; otherw
 
 from __future__ import annotations
 
+import importlib.util
 import zlib
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -59,6 +60,10 @@ def gradcheck(
         ValueError: nothing to check, an unknown option, or an `f` that gives other values when it is called again.
     """
     _require_options(method, directions, kinks, order, seed, report)
+    if kinks == "assume" and importlib.util.find_spec("hypothesis") is None:
+        raise ImportError(
+            "gradcheck: kinks='assume' needs hypothesis, which is not installed: pip install 'claimsformer[testing]'"
+        )
     given = list(inputs) if isinstance(inputs, tuple | list) else [inputs]
     backend = backend_of(given)
     arguments = prepared(given, backend, "gradcheck")

@@ -15,7 +15,7 @@ import statistics
 import sys
 import time
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -183,6 +183,23 @@ def blame_mutants() -> list[Mutant]:
     return rules[: 12 - len(engine)] + engine
 
 
+def _op(name: str) -> str:
+    try:
+        return spec_of(name).name
+    except LookupError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
+
+
+def _at_least(low: int) -> Callable[[str], int]:
+    def number(text: str) -> int:
+        value = int(text)
+        if value < low:
+            raise argparse.ArgumentTypeError(f"expected at least {low}, got {value}")
+        return value
+
+    return number
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the study; the exit status is 1 if a mutant survived."""
     parser = argparse.ArgumentParser(
@@ -190,13 +207,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--op", action="append", help="only the mutants of this op (may be given several times)")
+    parser.add_argument(
+        "--op", action="append", type=_op, help="only the mutants of this op (may be given several times)"
+    )
     parser.add_argument("--kind", action="append", choices=KINDS, help="only this kind of bug")
-    parser.add_argument("--seed", type=int, default=0, help="first seed of the random inputs")
-    parser.add_argument("--seeds", type=int, default=1, help="how many seeds; the median number of examples counts")
+    parser.add_argument("--seed", type=_at_least(0), default=0, help="first seed of the random inputs")
+    parser.add_argument(
+        "--seeds", type=_at_least(1), default=1, help="how many seeds; the median number of examples counts"
+    )
     parser.add_argument("--blame", action="store_true", help="measure whether the right op is blamed")
     options = parser.parse_args(arguments)
     start = time.perf_counter()
+    if options.blame and (options.op or options.kind):
+        parser.error("--blame measures a choice of twelve bugs; it goes without --op and --kind")
     if options.blame:
         lines, right, total, small = blame_score(seed=options.seed)
         print("\n".join(lines))
@@ -206,7 +229,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return int(right < total)
     all_specs()
     kinds = tuple(options.kind or KINDS)
-    mutants = [m for op in options.op for m in rule_mutants(OPS[op], kinds)] if options.op else all_mutants(kinds)
+    mutants = (
+        [m for op in dict.fromkeys(options.op) for m in rule_mutants(OPS[op], kinds)]
+        if options.op
+        else all_mutants(kinds)
+    )
+    if not mutants:
+        parser.error("there is no bug of this kind in a rule of this op")
     kills = [median_kill(m, options.seed, options.seeds) for m in mutants]
     print(report(kills, time.perf_counter() - start))
     return int(any(k.layer == "survived" for k in kills))

@@ -20,7 +20,7 @@ import pytest
 
 if TYPE_CHECKING:
     from .programs import Program
-    from .report import GradReport
+    from .report import Blame, GradReport
 
 #: examples and hypothesis settings of each profile.
 PROFILES: dict[str, dict[str, Any]] = {
@@ -40,12 +40,22 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         default=None,
         help="hypothesis profile: dev (25), ci (200), nightly (5000)",
     )
+    group.addoption(
+        "--tl-method",
+        choices=["auto", "complex", "richardson"],
+        default="auto",
+        help="numeric derivative of the fixtures: complex step, Richardson, or the first that is valid",
+    )
     group.addoption("--tl-artifacts", default="gradcheck-failures", help="folder for what is kept of a failure")
 
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "gradcheck: compares gradients with numeric derivatives")
     profile, examples = config.getoption("--tl-profile"), config.getoption("--tl-examples")
+    if examples is not None and examples < 1:
+        raise pytest.UsageError(f"--tl-examples expects at least 1, got {examples}")
+    if config.getoption("--tl-seed") < 0:
+        raise pytest.UsageError(f"--tl-seed expects a number that is not negative, got {config.getoption('--tl-seed')}")
     if (profile is None and examples is None) or importlib.util.find_spec("hypothesis") is None:
         return
     from hypothesis import HealthCheck, settings
@@ -61,7 +71,8 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_report_header(config: pytest.Config) -> list[str]:
     if config.getoption("--tl-examples") is None and config.getoption("--tl-profile") is None:
         return []
-    return [f"tensorlite: {examples_of(config)} examples, seed {config.getoption('--tl-seed')}"]
+    missing = "" if importlib.util.find_spec("hypothesis") is not None else "; hypothesis is not installed"
+    return [f"tensorlite: {examples_of(config)} examples, seed {config.getoption('--tl-seed')}{missing}"]
 
 
 def examples_of(config: pytest.Config) -> int:
@@ -72,15 +83,15 @@ def examples_of(config: pytest.Config) -> int:
 
 @pytest.fixture
 def gradcheck(pytestconfig: pytest.Config) -> Callable[..., GradReport]:
-    """`tensorlite.testing.gradcheck` with the seed of `--tl-seed`."""
+    """`tensorlite.testing.gradcheck` with the seed of `--tl-seed` and the method of `--tl-method`."""
     from .checking import gradcheck as check
 
-    seed = pytestconfig.getoption("--tl-seed")
-    return lambda f, inputs, **options: check(f, inputs, **{"seed": seed, **options})
+    given = {"seed": pytestconfig.getoption("--tl-seed"), "method": pytestconfig.getoption("--tl-method")}
+    return lambda f, inputs, **options: check(f, inputs, **{**given, **options})
 
 
 @pytest.fixture
-def program_check(pytestconfig: pytest.Config) -> Callable[..., int]:
+def program_check(pytestconfig: pytest.Config, request: pytest.FixtureRequest) -> Callable[..., int]:
     """A function that checks random programs and fails the test at the first wrong gradient; it returns how many were checked."""
     config = pytestconfig
 
@@ -89,27 +100,52 @@ def program_check(pytestconfig: pytest.Config) -> Callable[..., int]:
 
         seed = config.getoption("--tl-seed")
         count = examples_of(config) if examples is None else examples
+        method = config.getoption("--tl-method")
         for number, program in enumerate(random_programs(count, seed=seed, **options)):
-            report = program.check()
+            if not program.leaves:
+                continue
+            report = program.check(method=method)
             if not report.ok:
-                pytest.fail(
-                    describe_failure(program, report, seed, number, options, Path(config.getoption("--tl-artifacts"))),
-                    pytrace=False,
-                )
+                folder = Path(config.getoption("--tl-artifacts"))
+                text = describe_failure(program, report, seed, number, options, folder, request.node.name, method)
+                again = f"pytest '{request.node.nodeid}' --tl-seed {seed} --tl-examples {number + 1}"
+                pytest.fail(f"{text}\nor:        {again}", pytrace=False)
         return count
 
     return run
 
 
 def describe_failure(
-    program: Program, report: GradReport, seed: int, number: int, options: dict[str, Any], folder: Path
+    program: Program,
+    report: GradReport,
+    seed: int,
+    number: int,
+    options: dict[str, Any],
+    folder: Path,
+    test: str = "",
+    method: str = "auto",
 ) -> str:
     """Make a failing program small, find the op at fault, write script, report and picture to `folder`; returns what to print."""
-    small = program.reduce(lambda p: p.check().verdict == "fail")
-    report = small.check()
+    small = program.reduce(lambda p: p.check(method=method).verdict == "fail")
+    report = small.check(method=method)
     guilty = report.blame = small.blame()
-    folder.mkdir(parents=True, exist_ok=True)
-    stem = folder / f"program-{seed}-{number}"
+    name = "".join(c if c.isalnum() or c in "-_" else "-" for c in test)[:60]
+    stem = folder / "-".join(filter(None, ["program", name, str(seed), str(number)]))
+    try:
+        written = f"written: {stem}{{{','.join(_write(small, report, guilty, stem))}}}"
+    except (OSError, LookupError) as error:
+        written = f"not written: {error}"
+    given = "".join(f", {k}={v!r}" for k, v in options.items())
+    how = "" if method == "auto" else f", method={method!r}"
+    line = (
+        "from tensorlite.testing import random_programs; "
+        f"list(random_programs({number + 1}, seed={seed}{given}))[{number}].check(report='raise'{how})"
+    )
+    return f"program {number} has a wrong gradient; made smaller it is\n\n{small}\n\n{report}\n\nreproduce: {line}\n{written}"
+
+
+def _write(small: Program, report: GradReport, guilty: Blame, stem: Path) -> list[str]:
+    stem.parent.mkdir(parents=True, exist_ok=True)
     stem.with_suffix(".py").write_text(small.to_python(), encoding="utf-8")
     stem.with_suffix(".dot").write_text(small.to_dot(guilty), encoding="utf-8")
     stem.with_suffix(".json").write_text(json.dumps(report.as_dict(), indent=1), encoding="utf-8")
@@ -122,8 +158,6 @@ def describe_failure(
             str(stem.with_suffix(".svg"))
         )
         written.append(".svg")
-    except (ImportError, RuntimeError, TypeError, ValueError) as error:
-        report.notes.append(f"no picture: {error}")
-    given = "".join(f", {k}={v!r}" for k, v in options.items())
-    line = f"list(random_programs({number + 1}, seed={seed}{given}))[{number}].check(report='raise')"
-    return f"program {number} has a wrong gradient; made smaller it is\n\n{small}\n\n{report}\n\nreproduce: {line}\nwritten: {stem}{{{','.join(written)}}}"
+    except Exception as error:  # whatever keeps the picture from being drawn, the report is to be seen
+        report.notes.append(f"no picture: {type(error).__name__}: {error}")
+    return written

@@ -106,3 +106,21 @@ def test_the_study_of_one_op(capsys: pytest.CaptureFixture[str]) -> None:
     output = capsys.readouterr().out
     assert "survived" in output
     assert "in a rule, by that op's own check within 30 examples" in output
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["--op", "tanhh"], "did you mean 'tanh'"),
+        (["--op", "argmax"], "no gradient"),
+        (["--op", "tanh", "--kind", "unbroadcast"], "no bug of this kind"),
+        (["--seeds", "0"], "at least 1"),
+        (["--blame", "--op", "tanh"], "without --op"),
+    ],
+)
+def test_the_study_refuses_what_it_cannot_do(
+    arguments: list[str], says: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit):
+        main(arguments)
+    assert says in capsys.readouterr().err
