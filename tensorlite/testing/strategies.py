@@ -19,7 +19,33 @@ from .source import DOMAINS, ELEMENTS, DrawSource, Shape
 from .source import Source as Source
 from .specs import spec_of
 
+__all__ = [
+    "ELEMENTS",
+    "LAYOUTS",
+    "arrays",
+    "attention_masks",
+    "axes",
+    "broadcastable",
+    "drawn",
+    "dtypes",
+    "indices",
+    "masks",
+    "matmul_operands",
+    "modules",
+    "op_arguments",
+    "optimizers",
+    "permutations_noninvolutive",
+    "programs",
+    "shapes",
+    "slices",
+    "tensors",
+]
+
 LAYOUTS = ("contiguous", "transposed", "strided", "reversed", "stride0", "readonly")
+
+
+def __dir__() -> list[str]:
+    return __all__
 
 
 def drawn(make: Callable[[DrawSource], Any], elements: str = "grid") -> SearchStrategy[Any]:
