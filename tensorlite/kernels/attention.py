@@ -17,9 +17,11 @@ from tensorlite.kernels.attention_tiles import (
     Problem,
     Tile,
     Where,
+    by_row,
     empty_like,
     masked_scores,
     problem,
+    scratch_like,
     split_heads,
     tiles_of,
 )
@@ -143,7 +145,7 @@ def _forward_rows(p: Problem, where: Where, tiles: list[Tile], out: Array, lse: 
     safe = _accumulate(p, where, tiles, q, out)
     if safe is not None:
         np.log(safe, out=lse)
-        np.divide(out, safe[..., None], out=out)
+        np.multiply(out, by_row(np.divide(1, safe, out=safe), out), out=out)
         return
     top, total = _accumulate_online(p, where, tiles, q, out)
     empty = total == 0
@@ -247,7 +249,7 @@ def _backward_rows(
     unshifted = bool((np.abs(lse) <= LARGEST_UNSHIFTED_LOGSUMEXP).all())
     if unshifted:
         # exp(s − lse) g = exp(s) (exp(−lse) g): the shift is paid on (T, d) instead of on the scores.
-        g = np.multiply(g, np.exp(-lse), out=scratch("attention.g", g.shape, g.dtype))
+        g = np.multiply(g, by_row(np.exp(-lse)[..., 0], g), out=scratch_like("attention.g", g))
     inner = np.vecdot(g, out)[..., None]
     product = scratch("attention.dq", dq.shape, dq.dtype)  # contiguous, as the cotangent itself may not be
     for tile in tiles:
@@ -307,4 +309,4 @@ def _add_to_keys(a: Array, b: Array, out: Array, first: bool) -> None:
 
 
 def _scaled(q: Array, scale: float, name: str) -> Array:
-    return np.multiply(q, scale, out=scratch(name, q.shape, q.dtype))
+    return np.multiply(q, scale, out=scratch_like(name, q))
