@@ -188,8 +188,10 @@ class Outcome:
 def values(result: Any, kind: type) -> list[Any]:
     """The tensors of a result as ndarrays."""
     if kind is not torch.Tensor:
-        return [t.detach().numpy() for t in tensors_in(result, kind)]
-    found = [t.detach().resolve_conj().resolve_neg() for t in tensors_in(result, kind)]
+        return [(t.to_dense() if t.is_sparse else t).detach().numpy() for t in tensors_in(result, kind)]
+    found = [
+        (t.to_dense() if t.is_sparse else t).detach().resolve_conj().resolve_neg() for t in tensors_in(result, kind)
+    ]
     if any(t.dtype not in _DTYPES for t in found):
         raise NotRepresentable(f"a result of dtype {[t.dtype for t in found]}")
     return [t.numpy(force=True) for t in found]

@@ -14,6 +14,7 @@ from .dropout import (
     feature_alpha_dropout,
     feature_dropout,
 )
+from .grid import affine_grid, grid_sample
 from .linear import bilinear, linear
 from .loss import *  # noqa: F403
 from .norm import batch_norm, group_norm, instance_norm, layer_norm, local_response_norm, rms_norm
@@ -34,6 +35,7 @@ __all__ = [
     *activation.__all__,
     *loss.__all__,
     *pool.__all__,
+    "affine_grid",
     "alpha_dropout",
     "batch_norm",
     "bilinear",
@@ -53,6 +55,7 @@ __all__ = [
     "embedding_bag",
     "feature_alpha_dropout",
     "feature_dropout",
+    "grid_sample",
     "group_norm",
     "instance_norm",
     "interpolate",
