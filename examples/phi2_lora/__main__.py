@@ -36,11 +36,11 @@ def main() -> None:
         recipe = dataclasses.replace(recipe, targets=("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"))  # fmt: skip
     if options.engine == "both":
         left, right = both(folder, recipe, options.out, options.questions)
-        text = comparison(left, right)
-        (options.out / "comparison.txt").write_text(text + "\n", encoding="utf-8")
-        print(text)
-        graph = folder if options.model == "tiny" else None  # a real block has too many numbers to draw
-        print(f"page: {write_page(options.out / 'comparison.html', left, right, text, graph)}")
+        every_update = comparison(left, right, every=1)
+        (options.out / "comparison.txt").write_text(every_update + "\n", encoding="utf-8")
+        print(comparison(left, right))
+        page = write_page(options.out / "comparison.html", left, right, every_update, folder)
+        print(f"every update: {options.out / 'comparison.txt'}\npage: {page}")
         return
     report = run(options.engine, folder, recipe, options.out, adapter=options.adapter, questions=options.questions)
     if not options.quiet:

@@ -10,18 +10,22 @@ from typing import Any
 import numpy as np
 
 import tensorlite as tl
+from claimsformer.transformer import Visibility
 from tensorlite import viz
 
 from .recipe import Recipe
 from .tensorlite_engine import TensorliteEngine
 
-__all__ = ["write_page"]
+__all__ = ["graph_in_tensorlite", "write_page"]
 
 _PAGE = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
 <title>LoRA in torch and in tensorlite</title>
-<style>body{{font:16px/1.5 system-ui,sans-serif;max-width:70rem;margin:2rem auto;padding:0 1rem;color-scheme:light dark}}
-pre{{overflow-x:auto;font-size:.8rem}} svg{{max-width:100%;height:auto}} .graph{{overflow:auto;max-height:80vh}}</style></head><body>
+<style>:root{{color-scheme:light dark;background:#FEFEFE;color:#1F2937}}
+@media (prefers-color-scheme:dark){{:root{{background:#0F172A;color:#E5E7EB}}}}
+body{{font:16px/1.5 system-ui,sans-serif;max-width:70rem;margin:2rem auto;padding:0 1rem}}
+pre{{overflow-x:auto;font-size:.8rem}} svg{{max-width:100%;height:auto}} .graphs{{display:flex;flex-wrap:wrap;gap:1rem;align-items:start}}
+.graphs figure{{flex:1 1 30rem;min-width:0;margin:0}}</style></head><body>
 <h1>LoRA in torch and in tensorlite</h1>
 <h2>Loss of each update</h2>{curves}
 <h2>Difference of the two</h2>{difference}
@@ -32,7 +36,7 @@ pre{{overflow-x:auto;font-size:.8rem}} svg{{max-width:100%;height:auto}} .graph{
 
 
 def write_page(path: Path, left: dict[str, Any], right: dict[str, Any], table: str, folder: Path | None = None) -> Path:
-    """Write the page for two reports; with `folder`, the first block of that model with its adapters is drawn too."""
+    """Write the page for two reports; with `folder`, the first block of that model with its adapters is drawn too, from both libraries."""
     names = (left["engine"], right["engine"])
     updates = list(range(1, len(left["losses"]) + 1))
     curves = {"update": updates, names[0]: left["losses"], names[1]: right["losses"]}
@@ -51,21 +55,26 @@ def _graphs(folder: Path) -> str:
     from .torch_graph import graph_of_block
 
     return (
-        f'<h2>One block with adapters, in tensorlite</h2><div class="graph">{_svg(_block(folder))}</div>'
-        "<h2>The same in torch: what its autograd keeps</h2>"
-        f'<div class="graph">{_svg(graph_of_block(folder))}</div>'
+        "<h2>One block with adapters of queries and values</h2>"
+        '<div class="graphs"><figure><figcaption>In tensorlite: every value of the forward pass.</figcaption>'
+        f"{_svg(graph_in_tensorlite(folder))}</figure><figure><figcaption>In torch: what its autograd keeps, which frozen "
+        f"weights and the input are no part of.</figcaption>{_svg(graph_of_block(folder))}</figure></div>"
     )
 
 
-def _block(folder: Path) -> viz.Graph:
+def graph_in_tensorlite(folder: Path, targets: tuple[str, ...] = ("q_proj", "v_proj")) -> viz.Graph:
+    """The first block of a causal model with fresh adapters, on four random tokens."""
     engine = TensorliteEngine(folder)
-    engine.new_adapters(Recipe(targets=("q_proj", "v_proj"), dropout=0.0))
-    x = np.random.default_rng(0).standard_normal((1, 4, engine.model.config.d_model)).astype(np.float32)
-    return viz.graph(engine.model.decoder.layers[0], tl.from_numpy(x), record=False, name="tensorlite")
+    engine.new_adapters(Recipe(targets=targets, dropout=0.0))
+    model = engine.model
+    x = np.random.default_rng(0).standard_normal((1, 4, model.config.d_model)).astype(np.float32)
+    turn = None if model.rotary is None else model.rotary.tables(np.arange(4), x.dtype)
+    block = model.decoder.layers[0]
+    return viz.graph(block, tl.from_numpy(x), Visibility(None, True), turn, record=False, name="tensorlite")
 
 
 def _svg(picture: viz.Graph) -> str:
     with tempfile.TemporaryDirectory() as scratch:
         file = Path(scratch) / "graph.svg"
-        picture.save(file)
+        picture.save(file, max_visible=200)
         return file.read_text(encoding="utf-8")

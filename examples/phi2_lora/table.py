@@ -10,7 +10,7 @@ __all__ = ["comparison"]
 
 
 def comparison(left: dict[str, Any], right: dict[str, Any], *, every: int | None = None) -> str:
-    """Counts, the loss of each update (or every n-th) in both engines, memory, speed and answers of two reports."""
+    """Counts, the loss of each update (or every n-th; some ten by default) in both engines, memory, speed and answers of two reports."""
     names = (left["engine"], right["engine"])
     lines = [f"{'':24}{names[0]:>16}{names[1]:>16}{'difference':>14}"]
 
@@ -25,7 +25,7 @@ def comparison(left: dict[str, Any], right: dict[str, Any], *, every: int | None
     for i in shown:
         a, b = left["losses"][i], right["losses"][i]
         row(f"loss, update {i + 1}", a, b, ".6f", f"{abs(a - b):.1e}")
-    for i in shown[:: max(1, len(shown) // 3)]:
+    for i in shown[:: 1 if every else max(1, len(shown) // 3)]:
         a, b = left["grad_norms"][i], right["grad_norms"][i]
         row(f"grad norm, update {i + 1}", a, b, ".6f", f"{abs(a - b):.1e}")
     worst = max(abs(a - b) for a, b in zip(left["losses"], right["losses"], strict=True))
@@ -34,11 +34,14 @@ def comparison(left: dict[str, Any], right: dict[str, Any], *, every: int | None
         a, b = left[key]["loss"], right[key]["loss"]
         row(label, a, b, ".6f", f"{abs(a - b):.1e}")
     row("held-out loss, merged", left["merged_loss"], right["merged_loss"], ".6f")
-    row("seconds an update", left["seconds"] / n, right["seconds"] / n, ".3f")
-    row("processor s an update", left["processor_seconds"] / n, right["processor_seconds"] / n, ".3f")
-    row("tokens a second", left["tokens_per_second"], right["tokens_per_second"], ",.0f")
-    row("decoded a second", left["decoded_per_second"], right["decoded_per_second"], ",.1f")
-    row("peak memory, MB", left["peak_memory_mb"], right["peak_memory_mb"], ",.0f")
+    for label, a, b, form in (
+        ("seconds an update", left["seconds"] / n, right["seconds"] / n, ".3f"),
+        ("processor s an update", left["processor_seconds"] / n, right["processor_seconds"] / n, ".3f"),
+        ("tokens a second", left["tokens_per_second"], right["tokens_per_second"], ",.0f"),
+        ("decoded a second", left["decoded_per_second"], right["decoded_per_second"], ",.1f"),
+        ("peak memory, MB", left["peak_memory_mb"], right["peak_memory_mb"], ",.0f"),
+    ):
+        row(label, a, b, form, f"× {b / a:.2f}")
     for report in (left, right):
         lines.append(f"{report['engine']}: before {describe(report['before'])}")
         lines.append(f"{report['engine']}: after  {describe(report['after'])}")

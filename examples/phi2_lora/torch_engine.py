@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import tempfile
 import time
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -15,12 +16,12 @@ from peft import LoraConfig, PeftModel, get_peft_model
 from transformers import AutoModelForCausalLM, AutoTokenizer, Trainer, TrainerCallback, TrainingArguments
 from transformers.trainer_callback import PrinterCallback
 
+from claimsformer.transformer.hugging_face_names import FUSED, fused_note
+
 from .formatting import Example, collate, tokens
 from .recipe import Counts, Curve, Recipe, batches, steps
 
 __all__ = ["TorchEngine", "choose_device", "lora_config", "training_arguments", "unmatched"]
-
-_FUSED = {"Wqkv": ("q_proj", "k_proj", "v_proj"), "out_proj": ("dense",)}
 
 
 def choose_device() -> tuple[torch.device, torch.dtype]:
@@ -48,8 +49,9 @@ def lora_config(model: torch.nn.Module, recipe: Recipe) -> LoraConfig:
     Raises ValueError for a target that names no layer of the model.
     """
     targets = recipe.targets
-    if unmatched(model, targets):
-        targets = tuple(dict.fromkeys(name for t in targets for name in _FUSED.get(t, (t,))))
+    for old in FUSED.keys() & unmatched(model, targets):
+        warnings.warn(fused_note(old), UserWarning, stacklevel=2)
+        targets = tuple(dict.fromkeys(name for t in targets for name in (FUSED[old] if t == old else (t,))))
     missing = unmatched(model, targets)
     if missing:
         raise ValueError(f"LoRA targets {missing} name no linear layer of this model")

@@ -11,6 +11,7 @@ import transformers
 
 from claimsformer.transformer.hugging_face import config_from_hugging_face
 from claimsformer.transformer.hugging_face_names import targets_from_hugging_face
+from examples.phi2_lora import real_layer
 
 TOTAL = 2_779_683_840  # the checkpoint's index says 11,118,735,360 bytes of float32
 #: Trainable parameters at rank 1; they grow with the rank.
@@ -70,4 +71,14 @@ def test_trainable_parameters_by_the_shapes_of_our_configuration(model: Any, tar
 def test_the_old_fused_matrix_costs_less() -> None:
     fused = 32 * ((2560 + 7680) + 2 * (2560 + 10240))
     assert fused == 1_146_880
-    assert targets_from_hugging_face(("Wqkv", "fc1", "fc2"), "phi") == ("q_proj", "k_proj", "v_proj", "up", "down")
+    with pytest.warns(UserWarning, match="Wqkv"):
+        assert targets_from_hugging_face(("Wqkv", "fc1", "fc2"), "phi") == ("q_proj", "k_proj", "v_proj", "up", "down")
+
+
+def test_one_layer_in_both_libraries(monkeypatch: pytest.MonkeyPatch) -> None:
+    small = transformers.PhiConfig(hidden_size=160, intermediate_size=640, num_attention_heads=4, num_hidden_layers=1, partial_rotary_factor=0.4)  # fmt: skip
+    monkeypatch.setattr(real_layer, "phi2_config", lambda: small)
+    rows = real_layer.compare((1, 9), repeats=1)
+    assert [row["tokens"] for row in rows] == [1, 9]
+    assert all(row["difference"] < 5e-6 for row in rows)
+    assert all(row[name] > 0 for row in rows for name in ("torch_ms", "tensorlite_ms"))

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from examples.phi2_lora.evaluation import right
-from examples.phi2_lora.page import write_page
+from examples.phi2_lora.page import graph_in_tensorlite, write_page
 from examples.phi2_lora.recipe import Recipe, batches, steps
 from examples.phi2_lora.run import SHOWN, run
 from examples.phi2_lora.table import comparison
@@ -66,8 +66,20 @@ def test_the_graph_of_torch_holds_the_adapters_and_each_function_once(folder: Pa
     leaves = [node for node in graph.nodes if node.kind == "param"]
     assert sorted(n.name.split(".")[1] for n in leaves) == ["q_proj", "q_proj", "v_proj", "v_proj"]
     assert graph.params == 2 * 8 * (80 + 80)
+    paths = {leaf.name: graph.modules[leaf.module].path for leaf in leaves if leaf.module is not None}
+    assert paths == {name: name.removesuffix(".weight") for name in (leaf.name for leaf in leaves)}
+    attention = next(n for n in graph.nodes if n.op.startswith("ScaledDotProduct"))
+    assert attention.shape == (1, 4, 4, 20)
+    assert attention.module is not None
+    assert graph.modules[attention.module].path == "self_attn"
     used = {edge.src for edge in graph.edges}
     assert used == set(range(len(graph.nodes) - 1))  # all but the output lead to it
+
+
+def test_the_graph_of_tensorlite_has_the_same_adapters_and_rotary_positions(folder: Path) -> None:
+    graph = graph_in_tensorlite(folder)
+    assert sum(n.params for n in graph.nodes if "lora_" in n.name) == graph_of_block(folder).params
+    assert any("otate" in n.op for n in graph.nodes)
 
 
 def test_tensorlite_needs_no_torch(folder: Path) -> None:

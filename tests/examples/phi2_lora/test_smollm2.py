@@ -23,7 +23,7 @@ TARGETS = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down
 def test_gradients_of_all_adapters(tmp_path: Path) -> None:
     folder = fetched("smollm2")
     if folder is None:
-        pytest.skip('smollm2 is not in the cache: type: claimsformer models fetch smollm2')
+        pytest.skip("smollm2 is not in the cache: type: claimsformer models fetch smollm2")
     start = TensorliteEngine(folder)
     start.new_adapters(Recipe(targets=TARGETS, dropout=0.0))
     rng = np.random.default_rng(0)

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 import transformers
 
 from claimsformer.errors import ConfigError
@@ -19,7 +20,7 @@ from examples.phi2_lora.formatting import IGNORED, Example, collate, encode, pro
 from examples.phi2_lora.pairs import Pair, held_out, near_duplicates, training
 from examples.phi2_lora.recipe import Recipe
 from examples.phi2_lora.tensorlite_engine import TensorliteEngine, logits_at_labels
-from examples.phi2_lora.torch_engine import TorchEngine, lora_config, unmatched
+from examples.phi2_lora.torch_engine import TorchEngine, choose_device, lora_config, unmatched
 from tensorlite import from_numpy
 from tensorlite.nn import functional as F
 
@@ -108,6 +109,7 @@ def test_a_target_that_matches_nothing_is_an_error_in_both(folder: Path) -> None
         theirs.new_adapters(wrong)
 
 
+@pytest.mark.filterwarnings("ignore:'Wqkv' is a layer of Phi-2's first published code")
 def test_the_old_fused_name_is_translated(folder: Path) -> None:
     old = replace(RECIPE, targets=("Wqkv", "fc1", "fc2"))
     mine, theirs = TensorliteEngine(folder), TorchEngine(folder)
@@ -116,6 +118,33 @@ def test_the_old_fused_name_is_translated(folder: Path) -> None:
     mine.new_adapters(old)
     theirs.new_adapters(old)
     assert mine.counts() == theirs.counts()
+
+
+def test_the_translation_comes_with_a_note(folder: Path) -> None:
+    old = replace(RECIPE, targets=("Wqkv",))
+    with pytest.warns(UserWarning, match="today's transformers it is q_proj, k_proj, v_proj"):
+        TensorliteEngine(folder).new_adapters(old)
+    with pytest.warns(UserWarning, match="today's transformers it is q_proj, k_proj, v_proj"):
+        lora_config(TorchEngine(folder).model, old)
+
+
+@pytest.mark.parametrize(
+    ("cuda", "bf16", "mps", "expected"),
+    [
+        (True, True, False, ("cuda", torch.bfloat16)),
+        (True, False, False, ("cuda", torch.float32)),
+        (False, False, True, ("mps", torch.float32)),
+        (False, False, False, ("cpu", torch.float32)),
+    ],
+)
+def test_no_device_gets_float16(
+    cuda: bool, bf16: bool, mps: bool, expected: tuple[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: cuda)
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda: bf16)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: mps)
+    device, dtype = choose_device()
+    assert (device.type, dtype) == expected
 
 
 def test_a_starts_within_one_over_root_in_and_b_at_zero(folder: Path) -> None:
