@@ -199,7 +199,7 @@ def _prompt(ids: Any, mask: Any, pad_id: int, architecture: str) -> tuple[Ids, B
     if isinstance(ids, Tensor):
         ids = ids.numpy()
     if mask is None and not isinstance(ids, np.ndarray):
-        ids, mask = left_pad([_whole(row) for row in ids], pad_id)
+        ids, mask = left_pad([_whole(row).tolist() for row in ids], pad_id)
     ids = np.asarray(ids)
     if ids.ndim != 2 or 0 in ids.shape or ids.dtype.kind not in "iu":
         raise ValueError(f"prompts must be integer ids (B, T) with at least one token, got {ids.dtype} {ids.shape}")

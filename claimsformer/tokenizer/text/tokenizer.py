@@ -387,7 +387,7 @@ class TextTokenizer(TokenizerBase):
         return cls(state, special=special)
 
 
-def _columns(encodings: Mapping[str, Any] | Sequence[Mapping[str, Any]]) -> dict[str, list[Any]]:
+def _columns(encodings: Mapping[str, Any] | Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """Lists by name, of one encoding of many texts or of many encodings."""
     if isinstance(encodings, Mapping):
         return {name: values if isinstance(values, int | float) else list(values) for name, values in encodings.items()}
