@@ -37,6 +37,10 @@ def graph(
     the values between are drawn as far as autograd still has them: before `backward()`, or after it with
     `retain_graph=True`. Raises `TypeError` for anything else, `ValueError` for a tensor without history.
     """
+    if isinstance(target, type):
+        raise TypeError(
+            f"graph() draws a module, a function, or output tensors; got the class {target.__name__}: make one first"
+        )
     if not callable(target) or (isinstance(target, Variable) and not inputs):
         outputs = flatten(target)
         if not outputs or inputs:

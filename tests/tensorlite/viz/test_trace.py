@@ -319,7 +319,7 @@ def test_nested_outputs() -> None:
     assert len(graph.outputs) == 2
 
 
-@pytest.mark.parametrize("target", [3, "x", [], None])
+@pytest.mark.parametrize("target", [3, "x", [], None, nn.Linear])
 def test_other_things_are_refused(target: object) -> None:
     with pytest.raises(TypeError, match="draws a module"):
         viz.graph(target)
