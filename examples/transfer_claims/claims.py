@@ -1,7 +1,7 @@
 """The task: two texts of a claim, why the member was admitted and what was done, and whether the two belong together.
 
 Codes are replaced by their titles in ICD-9-CM (public domain), so that a reader of words has something to read. In one half of
-the claims the procedures were exchanged for those of a stay from another major diagnostic category, by the project's injector.
+the claims the procedures were exchanged for as many of a stay from another major diagnostic category.
 """
 
 from __future__ import annotations
@@ -15,13 +15,11 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from claimsformer.claims.codes import load
-from claimsformer.claims.injector import inject_synpuf
+from claimsformer.claims.codes import Entry, load, mdc_of
 from claimsformer.errors import ReadError
 
 __all__ = ["Claims", "same_chapter", "stays"]
 
-KIND = "dx_procedure_mismatch"
 TEST_SAMPLE = 14  #: CMS's samples share no member; 1 to 10 give the labels
 
 
@@ -64,21 +62,28 @@ def _titled(table: str) -> list[str]:
 
 
 def _mismatched(frame: pl.DataFrame, seed: int) -> Claims:
-    """One half with foreign procedures, as many as were billed."""
-    changed, truth = inject_synpuf(frame, seed, {KIND: 0.5})
-    planted = set(truth["claim_id"])
+    """One half with foreign procedures: drawn from all stays, so that they are as common there as where they belong."""
+    rows = list(frame.iter_rows(named=True))
+    billed = [[r[f"px{k}"] for k in range(1, 7) if r[f"px{k}"]] for r in rows]
+    groups = [mdc_of(r["drg"]) for r in rows]
+    counts = np.array([len(codes) for codes in billed])
+    rng = np.random.default_rng([seed, 14])
+    found, mismatch = list(billed), np.zeros(len(rows), np.bool_)
+    for i in rng.permutation(len(rows))[: len(rows) // 2]:
+        for j in rng.choice(np.flatnonzero(counts == counts[i]), size=50):
+            if groups[j] != groups[i] and not set(billed[i]) & set(billed[j]):
+                found[i], mismatch[i] = billed[j], True
+                break
     diagnoses, operations = load("icd9_diagnosis"), load("icd9_procedure")
-
-    def words(codes: list[str | None], table: Any) -> str:
-        titles = [table[c].title for c in codes if c in table and table[c].title]
-        return ". ".join(dict.fromkeys(titles))
-
-    rows = list(changed.iter_rows(named=True))
     return Claims(
-        [words([r["admit_dx"], r["dx1"]], diagnoses) for r in rows],
-        [words([r[f"px{k}"] for k in range(1, 7)], operations) for r in rows],
-        np.array([r["claim"] in planted for r in rows]),
+        [_words([r["admit_dx"], r["dx1"]], diagnoses) for r in rows],
+        [_words(codes, operations) for codes in found],
+        mismatch,
     )
+
+
+def _words(codes: list[str | None], table: dict[str, Entry]) -> str:
+    return ". ".join(dict.fromkeys(table[c].title for c in codes if c in table and table[c].title))
 
 
 #: Chapters of ICD-9-CM on one part of the body: first three digits of diagnoses, first two of procedures.

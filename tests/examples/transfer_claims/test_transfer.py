@@ -99,11 +99,12 @@ def test_stays(monkeypatch: pytest.MonkeyPatch) -> None:
         assert abs(part.mismatch.mean() - 0.5) < 0.02
         assert all(part.reasons)
         assert all(part.procedures)
-    # the injector shuffles with the same kind of generator: draws of labels must not follow its order
-    for seed in range(5):
+    for seed in range(5):  # the halves were drawn at random too: draws of labels must not follow their order
         rows = np.random.default_rng([seed, 100]).permutation(len(train))[:100]
         assert 0.3 < train.take(rows).mismatch.mean() < 0.7
     assert stays(1000, 200)[0].procedures == train.procedures
+    counts = [text.count(". ") for text in train.procedures]  # what was exchanged is not told by its length
+    assert abs(np.mean(np.array(counts)[train.mismatch]) - np.mean(np.array(counts)[~train.mismatch])) < 0.1
 
 
 # -- the model --------------------------------------------------------------------------------------------------------
