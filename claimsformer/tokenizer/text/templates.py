@@ -30,7 +30,7 @@ class Template(NamedTuple):
 
 
 _A, _B = TemplatePart(None, "A", 0), TemplatePart(None, "B", 1)
-PLAIN = Template((_A,), (_A, _B._replace(type_id=0)))
+PLAIN = Template((_A,), (_A, _B))
 
 
 def build_template(state: Mapping[str, Any] | None) -> Template:

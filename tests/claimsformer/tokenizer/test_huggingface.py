@@ -401,3 +401,31 @@ def test_what_is_not_supported_is_refused(tmp_path: Path, change: dict[str, Any]
     (tmp_path / "tokenizer.json").write_text(json.dumps(state))
     with pytest.raises(TokenizerError, match=re.escape(message)):
         TextTokenizer.from_pretrained(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "post",
+    [
+        None,
+        processors.ByteLevel(),
+        processors.Sequence([processors.ByteLevel()]),
+        processors.TemplateProcessing(single="a $A", pair="a $A $B:1", special_tokens=[("a", 0)]),
+        processors.RobertaProcessing(("a", 0), ("b", 1)),
+        processors.BertProcessing(("a", 0), ("b", 1)),
+    ],
+    ids=lambda post: type(post).__name__,
+)
+def test_types_of_a_pair_are_theirs(post: Any, tmp_path: Path) -> None:
+    """Also where nothing is put around the pair: the second text is of type 1."""
+    alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
+    theirs = Tokenizer(models.BPE(vocab={c: i for i, c in enumerate(alphabet)}, merges=[]))
+    theirs.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    if post is not None:
+        theirs.post_processor = post
+    theirs.save(str(tmp_path / "tokenizer.json"))
+    ours = TextTokenizer.from_pretrained(tmp_path)
+    for special in (True, False):
+        expected = theirs.encode("xy", "z", add_special_tokens=special)
+        found = ours("xy", "z", add_special_tokens=special, return_token_type_ids=True)
+        assert found["input_ids"].tolist() == expected.ids
+        assert found["token_type_ids"].tolist() == expected.type_ids
