@@ -31,8 +31,9 @@ def inject(
     """Claims with planted anomalies, and the truth about them (`TRUTH_SCHEMA`).
 
     `rates` is a share of the claims per type, one number for all of `INJECTABLE_TYPES` or a mapping. No claim carries
-    two anomalies. Values come from the claims of `donors`, by default the table itself. A duplicate is a new row that
-    stands after its original, under a new claim number. Types that no claim of the table can carry are left out when
+    two anomalies. Values and the mean payments of DRGs come from the claims of `donors`, by default the table itself; a
+    history that is long enough makes "paid 1.5 times as much" true of the DRG and not of seven claims that happen to
+    carry it. Providers always come from the table. A duplicate is a new row that stands after its original, under a new claim number. Types that no claim of the table can carry are left out when
     `rates` is one number. Raises ConfigError for an unknown type, a rate outside 0 to 1, or a named type that cannot
     be planted.
     """

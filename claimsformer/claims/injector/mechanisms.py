@@ -78,10 +78,9 @@ class Donors:
         return groups
 
     @cached_property
-    def claims_by_procedure_count(self) -> dict[int, npt.NDArray[np.int64]]:
-        """Claims by the number of their procedures."""
-        counts = np.array([len(codes) for codes in self.view.procedures])
-        return {int(n): np.flatnonzero(counts == n) for n in np.unique(counts)}
+    def claims_with_procedures(self) -> npt.NDArray[np.int64]:
+        """Claims that list a procedure."""
+        return np.flatnonzero([len(codes) > 0 for codes in self.view.procedures])
 
     @cached_property
     def procedures_at(self) -> dict[tuple[int, str], list[str]]:
@@ -105,12 +104,10 @@ class Donors:
                     groups.setdefault((rank, sex), []).append(code)
         return groups
 
-    def draw_claim(self, rng: Rng, accept: Callable[[int], bool], tries: int = 200) -> int | None:
-        """A random claim that `accept` agrees to, or None after so many tries."""
-        for i in rng.integers(self.view.n, size=tries).tolist():
-            if accept(i):
-                return int(i)
-        return None
+
+def draw_claim(rng: Rng, n: int, accept: Callable[[int], bool], tries: int = 200) -> int | None:
+    """A random one of `n` claims that `accept` agrees to, or None after so many tries."""
+    return next((int(i) for i in rng.integers(n, size=tries).tolist() if accept(i)), None)
 
 
 Mechanism = Callable[[ClaimView, int, Donors, Rng], Change | None]
@@ -156,10 +153,10 @@ def upcoding(view: ClaimView, i: int, donors: Donors, rng: Rng) -> Change | None
 
 
 def dx_procedure_mismatch(view: ClaimView, i: int, donors: Donors, rng: Rng) -> Change | None:
-    """The procedures of a claim from another major category, as many as were billed."""
+    """The procedures of a claim from another major category, none of which was billed."""
     own, category = set(view.procedures[i]), major_category(view.drg[i])
-    pool = donors.claims_by_procedure_count.get(len(view.procedures[i]))
-    if not own or category is None or pool is None:
+    pool = donors.claims_with_procedures
+    if not own or category is None or not pool.size:
         return None
     for j in rng.choice(pool, size=50).tolist():
         foreign = donors.view.procedures[j]
@@ -182,12 +179,16 @@ def sex_conflict(view: ClaimView, i: int, donors: Donors, rng: Rng) -> Change | 
 
 
 def geography(view: ClaimView, i: int, donors: Donors, rng: Rng) -> Change | None:
-    """A provider of another state than the member's and than the one that billed."""
+    """A provider of another state than the member's and than the one that billed.
+
+    One that bills in this very table, as often as it does: a provider from elsewhere would stand out by billing once.
+    """
+    del donors
     near = {view.member_state[i], view.provider_state[i]}
     if None in near:
         return None
-    states, providers = donors.view.provider_state, donors.view.provider
-    j = donors.draw_claim(rng, lambda k: providers[k] is not None and states[k] is not None and states[k] not in near)
+    states, providers = view.provider_state, view.provider
+    j = draw_claim(rng, view.n, lambda k: providers[k] is not None and states[k] is not None and states[k] not in near)
     if j is None:
         return None
     return Change({"provider": providers[j], "provider_state": states[j]}, "provider", 1.0)
@@ -200,7 +201,9 @@ def phantom(view: ClaimView, i: int, donors: Donors, rng: Rng) -> Change | None:
         return None
     other, members = donors.view.diagnoses, donors.view.member
     fewest = max(1, int(view.pointed[i]))
-    j = donors.draw_claim(rng, lambda k: members[k] != member and len(other[k]) >= fewest and other[k][0] != own[0])
+    j = draw_claim(
+        rng, len(other), lambda k: members[k] != member and len(other[k]) >= fewest and other[k][0] != own[0]
+    )
     return None if j is None else Change({"diagnoses": other[j]}, "diagnoses", 1.0)
 
 
