@@ -24,8 +24,8 @@ _PAGE = """<!doctype html>
 <style>:root{{color-scheme:light dark;background:#FEFEFE;color:#1F2937}}
 @media (prefers-color-scheme:dark){{:root{{background:#0F172A;color:#E5E7EB}}}}
 body{{font:16px/1.5 system-ui,sans-serif;max-width:70rem;margin:2rem auto;padding:0 1rem}}
-pre{{overflow-x:auto;font-size:.8rem}} svg{{max-width:100%;height:auto}} .graphs{{display:flex;flex-wrap:wrap;gap:1rem;align-items:start}}
-.graphs figure{{flex:1 1 30rem;min-width:0;margin:0}}</style></head><body>
+pre{{white-space:pre-wrap;font-size:.8rem}} svg{{max-width:100%;height:auto}}
+figure{{overflow-x:auto;margin:1rem 0}} figure svg{{max-width:none}}</style></head><body>
 <h1>LoRA in torch and in tensorlite</h1>
 <h2>Loss of each update</h2>{curves}
 <h2>Difference of the two</h2>{difference}
@@ -56,21 +56,23 @@ def _graphs(folder: Path) -> str:
 
     return (
         "<h2>One block with adapters of queries and values</h2>"
-        '<div class="graphs"><figure><figcaption>In tensorlite: every value of the forward pass.</figcaption>'
-        f"{_svg(graph_in_tensorlite(folder))}</figure><figure><figcaption>In torch: what its autograd keeps, which frozen "
-        f"weights and the input are no part of.</figcaption>{_svg(graph_of_block(folder))}</figure></div>"
+        "<figure><figcaption>In tensorlite: every value of the forward pass.</figcaption>"
+        f"{_svg(graph_in_tensorlite(folder))}</figure><figure><figcaption>In torch: what its autograd keeps, of which frozen "
+        f"weights are no part.</figcaption>{_svg(graph_of_block(folder))}</figure>"
     )
 
 
 def graph_in_tensorlite(folder: Path, targets: tuple[str, ...] = ("q_proj", "v_proj")) -> viz.Graph:
-    """The first block of a causal model with fresh adapters, on four random tokens."""
+    """The first block of a causal model with fresh adapters, on four random tokens with a gradient, as every later block has them."""
     engine = TensorliteEngine(folder)
     engine.new_adapters(Recipe(targets=targets, dropout=0.0))
     model = engine.model
     x = np.random.default_rng(0).standard_normal((1, 4, model.config.d_model)).astype(np.float32)
     turn = None if model.rotary is None else model.rotary.tables(np.arange(4), x.dtype)
     block = model.decoder.layers[0]
-    return viz.graph(block, tl.from_numpy(x), Visibility(None, True), turn, record=False, name="tensorlite")
+    return viz.graph(
+        block, tl.from_numpy(x).requires_grad_(), Visibility(None, True), turn, record=False, name="tensorlite"
+    )
 
 
 def _svg(picture: viz.Graph) -> str:

@@ -1,6 +1,6 @@
 """PyTorch's own computation graph, read from `grad_fn`, in the form that tensorlite draws.
 
-Autograd keeps only what a gradient passes through: frozen weights and the input do not appear. What a module computed is told
+Autograd keeps only what a gradient passes through: frozen weights do not appear. What a module computed is told
 by hooks: the functions that are new when it returns, and that no module inside it has claimed, are its own.
 """
 
@@ -79,8 +79,11 @@ def from_grad_fn(output: torch.Tensor, names: Mapping[str, torch.Tensor], calls:
         module = None if owner < 0 else owner
         leaf = getattr(function, "variable", None)
         if leaf is not None:
-            label = name_of.get(id(leaf), "leaf")
-            nodes.append(Node(i, "param", "param", label, tuple(leaf.shape), module=module, params=leaf.numel()))
+            label, shape = name_of.get(id(leaf), "leaf"), tuple(leaf.shape)
+            if isinstance(leaf, torch.nn.Parameter):
+                nodes.append(Node(i, "param", "param", label, shape, module=module, params=leaf.numel()))
+            else:
+                nodes.append(Node(i, "input", "input", label, shape))
         else:
             name = type(function).__name__.removesuffix("Backward0").removesuffix("Backward1")
             nodes.append(Node(i, name, shape=_shape(function), module=module))
@@ -113,13 +116,13 @@ def _operands_first(root: Any) -> list[Any]:
 
 
 def graph_of_block(folder: Path, targets: tuple[str, ...] = ("q_proj", "v_proj")) -> Graph:
-    """The first block of a Phi with fresh adapters, on four random tokens."""
+    """The first block of a causal model with fresh adapters, on four random tokens with a gradient, as every later block has them."""
     engine = TorchEngine(folder)
     engine.new_adapters(Recipe(targets=targets, dropout=0.0))
     inner = engine.model.get_base_model().model
     block = inner.layers[0]
-    x = torch.randn(1, 4, inner.config.hidden_size, dtype=engine.dtype, device=engine.device)
+    x = torch.randn(1, 4, inner.config.hidden_size, dtype=engine.dtype, device=engine.device, requires_grad=True)
     angles = inner.rotary_emb(x, torch.arange(4, device=engine.device)[None])
     with Calls(block) as calls:
         out = block(x, position_embeddings=angles)
-    return from_grad_fn(out[0] if isinstance(out, tuple) else out, dict(block.named_parameters()), calls)
+    return from_grad_fn(out[0] if isinstance(out, tuple) else out, {"x": x, **dict(block.named_parameters())}, calls)
