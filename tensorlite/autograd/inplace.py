@@ -13,7 +13,7 @@ import numpy as np
 
 from ..dtypes import from_numpy_dtype
 from ..ops.basic import cast
-from ..ops.elementwise import view_as_complex, view_as_real
+from ..ops.complex import view_as_complex, view_as_real
 from ..ops.index import getitem
 from ..ops.softmax import plain_dtype
 from ..ops.table import Op, op

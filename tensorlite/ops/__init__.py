@@ -8,10 +8,10 @@ import importlib
 
 from .table import OPS, Op, op
 
-CORE = ("basic", "compare", "elementwise", "index", "linalg", "reduce", "shape")
+CORE = ("basic", "compare", "complex", "elementwise", "index", "linalg", "pairwise", "reduce", "rounding", "shape")
 FURTHER = (
     "activation", "along", "attention", "conv", "cumulative", "decompositions", "dropout", "embedding", "extrema", "fill", "gather", "join",
-    "linear", "loss", "norm", "pool", "rearrange", "softmax", "solve", "sort", "sparse", "special",
+    "linear", "loss", "masked", "norm", "pool", "rearrange", "scatter_reduce", "slices", "softmax", "solve", "sort", "sparse", "special", "take",
 )  # fmt: skip
 
 

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .analytic import conj
-from .elementwise import imag, real
+from .complex import imag, real
 from .solve import adjoint, floating, inv, solve_triangular, square
 from .table import op
 

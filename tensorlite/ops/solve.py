@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .analytic import conj
-from .elementwise import imag
+from .complex import imag
 from .table import op
 
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from ..autograd.inplace import apply_inplace
 from ..autograd.record import apply
-from ..ops import basic, elementwise, special
+from ..ops import basic, complex, elementwise, pairwise, special
 from .compose import Exports, composed
 from .tensor import Tensor
 
@@ -39,23 +39,23 @@ def floor_divide(input: Any, other: Any) -> Any:
 @_export
 def clamp_min(input: Tensor, min: Any) -> Any:
     """`input` where it is at least `min`, else `min`."""
-    return apply(elementwise.clamp, (input, min))
+    return apply(pairwise.clamp, (input, min))
 
 
 @_export
 def clamp_max(input: Tensor, max: Any) -> Any:
     """`input` where it is at most `max`, else `max`."""
-    return apply(elementwise.clamp, (input, None, max))
+    return apply(pairwise.clamp, (input, None, max))
 
 
 def clamp_min_(self: Tensor, min: Any) -> Any:
     """`clamp_min`, in place."""
-    return apply_inplace(elementwise.clamp, self, (min,))
+    return apply_inplace(pairwise.clamp, self, (min,))
 
 
 def clamp_max_(self: Tensor, max: Any) -> Any:
     """`clamp_max`, in place."""
-    return apply_inplace(elementwise.clamp, self, (None, max))
+    return apply_inplace(pairwise.clamp, self, (None, max))
 
 
 EXPORTS["clamp_min_"], EXPORTS["clamp_max_"] = (clamp_min_, True), (clamp_max_, True)
@@ -122,7 +122,7 @@ def polygamma(n: int, input: Tensor) -> Any:
 @_function
 def polar(abs: Tensor, angle: Tensor) -> Any:
     """The complex number of a modulus and an angle in radians."""
-    return apply(elementwise.complex_, (abs * angle.cos(), abs * angle.sin()))
+    return apply(complex.complex_, (abs * angle.cos(), abs * angle.sin()))
 
 
 @_export

@@ -11,7 +11,7 @@ from ..autograd.graph import wrap
 from ..autograd.record import apply
 from ..dtypes import get_default_dtype
 from ..errors import check_dim
-from ..ops import along, elementwise, extrema, reduce
+from ..ops import along, complex, extrema, pairwise, reduce
 from ..ops.compare import where
 from ..ops.sort import sort as sort_op
 from ..ops.table import Op
@@ -47,8 +47,8 @@ def _largest(name: str, over_all: Op, along_one: Op, pairwise: Op) -> Callable[.
     return _export(function)
 
 
-max = _largest("max", extrema.amax, extrema.max_along, elementwise.maximum)
-min = _largest("min", extrema.amin, extrema.min_along, elementwise.minimum)
+max = _largest("max", extrema.amax, extrema.max_along, pairwise.maximum)
+min = _largest("min", extrema.amin, extrema.min_along, pairwise.minimum)
 
 
 def _middle(name: str, over_all: Op, along_one: Op) -> Callable[..., Any]:
@@ -189,7 +189,7 @@ def corrcoef(input: Tensor) -> Any:
     c = c / deviation.unsqueeze(1) / deviation.unsqueeze(0)
     if c._data.dtype.kind != "c":
         return c.clamp(-1, 1)
-    return apply(elementwise.complex_, (c.real.clamp(-1, 1), c.imag.clamp(-1, 1)))
+    return apply(complex.complex_, (c.real.clamp(-1, 1), c.imag.clamp(-1, 1)))
 
 
 # -- order statistics --------------------------------------------------------------------------------------------------
@@ -236,7 +236,7 @@ def _quantile(input: Tensor, q: Any, dim: Any, keepdim: bool, interpolation: str
     if interpolation in ("linear", "midpoint"):
         above = apply(along.take_along, (ordered, np.ceil(place).astype(np.int64), -1))
         weight = ranks - wrap(below.astype(x._data.dtype))
-        result = apply(elementwise.lerp, (result, above, 0.5 if interpolation == "midpoint" else weight))
+        result = apply(pairwise.lerp, (result, above, 0.5 if interpolation == "midpoint" else weight))
     result = result.movedim(-1, 0) if result.ndim > 1 else result
     if keepdim:
         shape = (1,) * ndim if dim is None else tuple(1 if i == d else s for i, s in enumerate(input.shape))

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from . import functions, functions_linalg, functions_matrix
+from . import functions_diagonal, functions_join, functions_linalg, functions_matrix, functions_shape
 from .creation import as_tensor
 from .einsum import einsum
 from .tensor import Tensor
@@ -200,7 +200,7 @@ def tile(A: Any, reps: Any) -> Any:
 
 @stands_for(np.diag)
 def diag(v: Any, k: int = 0) -> Any:
-    return functions.diag(v, k)
+    return functions_diagonal.diag(v, k)
 
 
 @stands_for(np.diagonal)
@@ -225,22 +225,22 @@ def matrix_transpose(x: Any, /) -> Any:
 
 @stands_for(np.atleast_1d)
 def atleast_1d(*arys: Any) -> Any:
-    return functions.atleast_1d(*arys)
+    return functions_shape.atleast_1d(*arys)
 
 
 @stands_for(np.atleast_2d)
 def atleast_2d(*arys: Any) -> Any:
-    return functions.atleast_2d(*arys)
+    return functions_shape.atleast_2d(*arys)
 
 
 @stands_for(np.vstack)
 def vstack(tup: Any) -> Any:
-    return functions.vstack(_alike(*tup))
+    return functions_join.vstack(_alike(*tup))
 
 
 @stands_for(np.hstack)
 def hstack(tup: Any) -> Any:
-    return functions.hstack(_alike(*tup))
+    return functions_join.hstack(_alike(*tup))
 
 
 @stands_for(np.split, np.array_split)

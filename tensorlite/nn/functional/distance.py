@@ -28,7 +28,7 @@ def cosine_similarity(x1: Tensor, x2: Tensor, dim: int = 1, eps: float = 1e-8) -
         common = result_type(a, b)
         a, b = a.to(common), b.to(common)
     if a._data.shape != b._data.shape:
-        from ...tensor.functions import broadcast_tensors
+        from ...tensor.functions_shape import broadcast_tensors
 
         a, b = broadcast_tensors(a, b)
     norms = [v.norm(2, dim, True).clamp_min(eps) for v in (a, b)]

@@ -9,8 +9,7 @@ from typing import Any
 import numpy as np
 
 from ...autograd.record import apply
-from ...ops import gather as g
-from ...ops import rearrange
+from ...ops import rearrange, slices
 from ...tensor import Tensor
 from .pool import adaptive_avg_pool1d, adaptive_avg_pool2d, adaptive_avg_pool3d, along_dims
 
@@ -35,7 +34,7 @@ def pad(input: Tensor, pad: Sequence[int], mode: str = "constant", value: float 
     out: Any = input
     for dim, (before, after) in enumerate(pairs):
         if before or after:
-            out = apply(g.index_select, (out, dim, _sources(input._data.shape[dim], before, after, mode)))
+            out = apply(slices.index_select, (out, dim, _sources(input._data.shape[dim], before, after, mode)))
     return out if out is not input else input.clone()  # type: ignore[no-any-return]
 
 
@@ -98,7 +97,7 @@ def interpolate(
         for i, (n, m, scale) in enumerate(zip(spatial, sizes, scales, strict=True)):
             step = _step(n, m, scale)
             source = np.minimum(np.floor((np.arange(m) + shift) * step).astype(np.int64), n - 1)
-            out = apply(g.index_select, (out, i + 2, source))
+            out = apply(slices.index_select, (out, i + 2, source))
         return out  # type: ignore[no-any-return]
     if {"linear": 1, "bilinear": 2, "bicubic": 2, "trilinear": 3}.get(mode) != dims:
         raise NotImplementedError(f"Got {input.ndim}D input, but {mode} mode needs another number of dims")
