@@ -6,7 +6,8 @@ Every function changes `param` and its state, never `grad`. Arrays are C-contigu
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -105,20 +106,58 @@ def adam_update(
     grad_scale: float = 1.0,
 ) -> None:
     """Step number `step` (from 1) of Adam, or of AdamW when `decoupled`; AMSGrad with `max_exp_avg_sq`."""
+    block = _adam_block(param.dtype, step, lr, betas, eps, weight_decay, decoupled, grad_scale)
+    _over_blocks(block, param, grad, exp_avg, exp_avg_sq, *(() if max_exp_avg_sq is None else (max_exp_avg_sq,)))
+
+
+def adam_update_all(
+    arrays: Sequence[tuple[Array, Array, Array, Array]],
+    *,
+    step: int,
+    lr: float,
+    betas: tuple[float, float] = (0.9, 0.999),
+    eps: float = 1e-8,
+    weight_decay: float = 0.0,
+    decoupled: bool = False,
+) -> None:
+    """The same for several (param, grad, exp_avg, exp_avg_sq) of one dtype, prepared once and shared out together."""
+    if not arrays:
+        return
+    block = _adam_block(arrays[0][0].dtype, step, lr, betas, eps, weight_decay, decoupled, 1.0)
+    pieces = []
+    for several in arrays:
+        flat = [array.reshape(-1) for array in several]
+        size = flat[0].size
+        for i in range(0, size, OPTIM_BLOCK_ELEMENTS):
+            pieces.append(flat if size <= OPTIM_BLOCK_ELEMENTS else [a[i : i + OPTIM_BLOCK_ELEMENTS] for a in flat])
+    parallel_for(lambda start, _: block(*pieces[start]), [(i, i + 1) for i in range(len(pieces))])
+
+
+def _adam_block(
+    dtype: np.dtype[Any],
+    step: int,
+    lr: float,
+    betas: tuple[float, float],
+    eps: float,
+    weight_decay: float,
+    decoupled: bool,
+    grad_scale: float,
+) -> Callable[..., None]:
+    """The update of one block of param, grad, exp_avg, exp_avg_sq and perhaps max_exp_avg_sq."""
     beta1, beta2 = betas
     step_size = lr / (1 - beta1**step)
     # √v / √(1 − β₂ᵗ) + ε with the root folded into the step: (√v + ε r) / r, r = √(1 − β₂ᵗ).
     root = math.sqrt(1 - beta2**step)
     b1, c1, b2, c2, eps_scaled, step_scaled, kept = constants(
-        param.dtype, beta1, 1 - beta1, beta2, 1 - beta2, eps * root, step_size * root, 1 - lr * weight_decay
+        dtype, beta1, 1 - beta1, beta2, 1 - beta2, eps * root, step_size * root, 1 - lr * weight_decay
     )
 
     def block(p: Array, g: Array, m: Array, v: Array, *largest: Array) -> None:
-        t = scratch("optim.a", p.shape, p.dtype)
+        t = scratch("optim.a", p.shape, dtype)
         if decoupled and weight_decay:
             np.multiply(p, kept, out=p)
         if grad_scale != 1 or (weight_decay and not decoupled):
-            given, g = g, scratch("optim.b", p.shape, p.dtype)
+            given, g = g, scratch("optim.b", p.shape, dtype)
             _effective_gradient(p, given, 0.0 if decoupled else weight_decay, grad_scale, g)
         np.multiply(m, b1, out=m)
         np.add(m, np.multiply(g, c1, out=t), out=m)
@@ -135,7 +174,7 @@ def adam_update(
         np.multiply(t, step_scaled, out=t)
         np.subtract(p, t, out=p)
 
-    _over_blocks(block, param, grad, exp_avg, exp_avg_sq, *(() if max_exp_avg_sq is None else (max_exp_avg_sq,)))
+    return block
 
 
 def adamw_update(

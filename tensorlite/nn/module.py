@@ -374,8 +374,8 @@ class Module:
                 if set_to_none:
                     p._grad = None
                 else:
-                    p._grad = p._grad.detach()
-                    p._grad._data = p._grad._data * 0
+                    p._grad = p._grad.detach() if p._grad._rg else p._grad
+                    p._grad.zero_()
 
     def _apply(self, fn: Tensors, recurse: bool = True) -> Self:
         """Replace the memory of every parameter, gradient and buffer by what `fn` makes of it."""

@@ -9,7 +9,7 @@ import numpy as np
 
 from ..autograd.inplace import bump
 from ..dtypes import Array
-from ..kernels.optim import adam_update
+from ..kernels.optim import adam_update, adam_update_all
 from ..tensor import Tensor
 from .optimizer import Group, Optimizer, State, new_step, number, scalar
 from .sgd import fits_kernel, refuse_both
@@ -62,44 +62,48 @@ class Adam(Optimizer):
         return state
 
     def _update_group(self, params: list[Tensor], group: Group) -> None:
-        """Biases and the scales of norms, of which a transformer has dozens, are updated as one flat array for each dtype and age."""
+        """Parameters of one dtype and age are updated together, the small ones among them as one flat array."""
         together: dict[tuple[Any, float], list[Tensor]] = {}
         if not group["amsgrad"] and type(self).update is Adam.update:
             for p in params:
-                if p._data.size < SMALL_PARAMETER and p._data.dtype in _KERNEL_DTYPES and p._data.flags.writeable:
+                a = p._data
+                if a.dtype in _KERNEL_DTYPES and a.flags.writeable:
                     kept = self.state.get(p) or self.make_state(p, group)
-                    together.setdefault((p._data.dtype, float(kept["step"]._data)), []).append(p)
+                    arrays = (a, kept["exp_avg"]._data, kept["exp_avg_sq"]._data)
+                    if all(x.flags.c_contiguous and x.dtype == a.dtype for x in arrays):
+                        together.setdefault((a.dtype, float(kept["step"]._data)), []).append(p)
         taken = set()
         for (_, step), several in together.items():
             if len(several) > 1:
-                self._update_flat(several, group, int(step) + 1)
+                self._update_together(several, group, int(step) + 1)
                 taken.update(several)
         for p in params:
             if p not in taken:
                 self._update_one(p, group)
 
-    def _update_flat(self, params: list[Tensor], group: Group, step: int) -> None:
-        states = [self.state[p] for p in params]
-        held = [
-            [p._data for p in params],
-            [s["exp_avg"]._data for s in states],
-            [s["exp_avg_sq"]._data for s in states],
-        ]
-        grads = [p._grad._data for p in params]
-        param, m, v, grad = (np.concatenate([a.reshape(-1) for a in arrays]) for arrays in (*held, grads))
-        adam_update(
-            param, -grad if group["maximize"] else grad, m, v, step=step, lr=number(group["lr"]), eps=group["eps"],
+    def _update_together(self, params: list[Tensor], group: Group, step: int) -> None:
+        arrays: list[tuple[Array, Array, Array, Array]] = []
+        small: list[tuple[Array, Array, Array, Array]] = []
+        maximize = group["maximize"]
+        for p in params:
+            state, grad = self.state[p], p._grad._data
+            four = (p._data, -grad if maximize else grad, state["exp_avg"]._data, state["exp_avg_sq"]._data)
+            (small if p._data.size < SMALL_PARAMETER else arrays).append(four)
+        flat = [np.concatenate(each, axis=None) for each in zip(*small, strict=True)]
+        adam_update_all(
+            [*arrays, tuple(flat)] if flat else arrays, step=step, lr=number(group["lr"]), eps=group["eps"],  # type: ignore[list-item]
             betas=(number(group["betas"][0]), number(group["betas"][1])), weight_decay=number(group["weight_decay"]),
             decoupled=group["decoupled_weight_decay"],
         )  # fmt: skip
-        for arrays, flat in zip(held, (param, m, v), strict=True):
-            start = 0
-            for a in arrays:
-                a[...] = flat[start : start + a.size].reshape(a.shape)
-                start += a.size
-        for p, s in zip(params, states, strict=True):
-            s["step"]._data += 1
-            bump(p)
+        start = 0
+        for p, _, m, v in small:
+            stop = start + p.size
+            for a, updated in ((p, flat[0]), (m, flat[2]), (v, flat[3])):
+                a[...] = updated[start:stop] if a.ndim == 1 else updated[start:stop].reshape(a.shape)
+            start = stop
+        for tensor in params:
+            self.state[tensor]["step"]._data += 1
+            bump(tensor)
 
     def update(self, param: Array, grad: Array, state: State, group: Group) -> None:
         lr, eps, step = number(group["lr"]), group["eps"], float(state["step"])

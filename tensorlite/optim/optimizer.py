@@ -182,11 +182,14 @@ class Optimizer:
         return kept
 
     def zero_grad(self, set_to_none: bool = True) -> None:
-        """Drop the gradients of all parameters, or fill them with zeros."""
+        """Drop the gradients of all parameters, or fill them with zeros where they are, for the next to be added in."""
         for group in self.param_groups:
             for p in group["params"]:
-                if p._grad is not None:
-                    p._grad = None if set_to_none else wrap(np.zeros_like(p._grad._data))
+                if p._grad is not None and set_to_none:
+                    p._grad = None
+                elif p._grad is not None:
+                    p._grad = p._grad.detach() if p._grad._rg else p._grad
+                    p._grad.zero_()
 
     # -- groups -------------------------------------------------------------------------------------------------------
 

@@ -131,6 +131,41 @@ def test_non_contiguous_and_half_parameters() -> None:
         assert half.dtype == tl.float16
 
 
+def test_moments_loaded_in_another_memory_order_are_updated() -> None:
+    found = []
+    for order in ("C", "F"):
+        params = [tl.tensor(np.arange(12.0).reshape(3, 4)).requires_grad_() for _ in range(2)]
+        optimizer = optim.AdamW(params, lr=0.1)
+        for _ in range(3):
+            for p in params:
+                p.grad = p.detach() * 0.5 + 1
+            optimizer.step()
+            saved = optimizer.state_dict()
+            for state in saved["state"].values():
+                state["exp_avg"] = tl.from_numpy(np.asarray(state["exp_avg"].numpy(), order=order))  # type: ignore[call-overload]
+            optimizer.load_state_dict(saved)
+        found.append([p.detach().numpy() for p in params])
+    np.testing.assert_allclose(found[1], found[0], rtol=1e-12)
+
+
+@LIBS
+@pytest.mark.parametrize("by_module", [True, False])
+def test_gradients_filled_with_zeros_keep_their_memory(lib: Any, by_module: bool) -> None:
+    layer = lib.nn.Linear(3, 2)
+    owner = layer if by_module else lib.optim.SGD(layer.parameters(), lr=0.1)
+    x = lib.ones(4, 3)
+    layer(x).sum().backward()
+    grad, memory = layer.weight.grad, layer.weight.grad.numpy()
+    owner.zero_grad(set_to_none=False)
+    assert layer.weight.grad is grad
+    assert (memory == 0).all()
+    layer(x).sum().backward()
+    assert layer.weight.grad is grad
+    assert (memory == 4).all()
+    owner.zero_grad()
+    assert layer.weight.grad is None
+
+
 def test_lion_follows_its_paper() -> None:
     rng = np.random.default_rng(0)
     p = tl.tensor(rng.standard_normal(7)).requires_grad_()
