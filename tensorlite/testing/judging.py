@@ -210,7 +210,7 @@ class Check:
             return
         result.analytic, result.numeric, result.error, result.scale = analytic, numeric, error, scale
         result.tolerance, result.method = allowed if difference > allowed else 1e-3 * scale, found.method
-        if found.method == "Richardson" and np.isfinite(analytic) and slopes_differ(self, u):
+        if found.method == "Richardson" and np.isfinite(analytic) and slopes_differ(self, u, difference):
             result.verdict = "kink"
             return
         result.verdict = "fail" if self._confirmed(found, u, analytic, numeric, size) else "inconclusive"
@@ -253,21 +253,21 @@ class Check:
         return smooth and abs(value - numeric) <= 1e-3 * scale and error <= 1e-2 * difference
 
     def _confirmed(self, found: Derivative, u: list[Any], analytic: float, numeric: float, size: float) -> bool:
-        """Whether a second estimate says the same. Only differences that it can resolve are put to it; `size` is sum |cotangent * derivative|."""
+        """Whether a second estimate says the same, or cannot resolve so small a difference from a complex step; `size` is sum |cotangent * derivative|."""
         if not np.isfinite(numeric):
             return np.isfinite(analytic) and found.method == "complex step" and not np.isnan(numeric)
-        if found.method == "complex step" and abs(analytic - numeric) < 1e-6 * size:
-            return True
-        difference = abs(analytic - numeric)
+        exact, difference = found.method == "complex step", abs(analytic - numeric)
         value, error, smooth = self._second(found, u, difference)
+        small = exact and difference < 1e-6 * size
         if not np.isfinite(value + error):
-            return smooth is False  # a kink within reach of the differences: the complex step stands alone
-        if (
-            abs(value - numeric)
-            <= min(10 * error, 0.5 * difference if np.isfinite(difference) else np.inf) + 1e-6 * size
-        ):
+            return small or not smooth  # a kink within reach of the differences: the complex step stands alone
+        if not np.isfinite(difference):
+            return abs(value - numeric) <= 10 * error + 1e-6 * size
+        if exact and 10 * error < 0.5 * difference:
+            return abs(value - numeric) <= 0.5 * difference
+        if small or abs(value - numeric) <= min(10 * error, 0.5 * difference) + 1e-6 * size:
             return True
-        return found.method == "complex step" and abs(value - numeric) < 0.1 * abs(value - analytic)
+        return exact and abs(value - numeric) < 0.1 * abs(value - analytic)
 
     # -- element by element -------------------------------------------------------------------------------------------
 

@@ -40,9 +40,13 @@ def at_kink(check: Check, result: GradReport, u: list[Any]) -> GradReport:
     return result
 
 
-def slopes_differ(check: Check, u: list[Any]) -> bool:
-    """Whether the derivatives to the left and to the right differ: finds the kinks of functions that do not report their branches."""
-    sizes = []
+def slopes_differ(check: Check, u: list[Any], difference: float = 0.0) -> bool:
+    """Whether the derivatives to the left and to the right differ, enough to explain a `difference` between gradient and derivative.
+
+    Finds the kinks of functions that do not report their branches. At a pole or a jump, and where a function is merely noisy, the slopes
+    depend on the step.
+    """
+    gaps = []
     for h in (1e-3, 1e-5):
         left, right = check.numeric.one_sided_limits(u, h)
         gap = scale = 0.0
@@ -50,10 +54,10 @@ def slopes_differ(check: Check, u: list[Any]) -> bool:
             finite = (v != 0) & np.isfinite(a) & np.isfinite(b)
             gap += float(np.abs(v * (a - b))[finite].sum())
             scale += float((np.abs(v * a) + np.abs(v * b))[finite].sum())
-        if not gap > 1e-2 * scale:
+        if not gap > max(difference, 1e-6 * scale):
             return False
-        sizes.append(scale)
-    return sizes[1] < 10 * sizes[0]  # at a pole or a jump there is no slope
+        gaps.append(gap)
+    return 0.5 < gaps[1] / gaps[0] < 2
 
 
 def _beside(check: Check, result: GradReport, u: list[Any]) -> None:

@@ -1,6 +1,7 @@
 """A stateful test: random sequences of ops, views, in-place ops, hooks, detach and backward passes, on tensorlite and on a reference at once.
 
-`TensorMachine` has torch as the reference: values, gradients, sharing of memory, and *whether an error is raised* must agree. `NumpyMachine`
+`TensorMachine` has torch as the reference: values, gradients, sharing of memory, and *whether an error is raised* must agree, except that
+tensorlite may go on after a first backward where it had saved no array, and torch had saved a number or a view. `NumpyMachine`
 has plain NumPy arrays: values and sharing of memory must agree, whatever backward, hooks and in-place ops do.
 
     TestTensors = TensorMachine.TestCase        # in a test module: hypothesis runs it
@@ -73,12 +74,11 @@ class TensorMachine(RuleBasedStateMachine):
             except _ERRORS as error:
                 outcomes.append(None)
                 errors.append(error)
-        self.raised = errors[0] is not None
-        if (errors[0] is None) != (errors[1] is None):
+        self.raised = errors[1] is not None
+        freed = "backward through the graph a second time" in str(errors[1])  # torch frees more than arrays
+        if (errors[0] is None) != (errors[1] is None) and not (freed and errors[0] is None):
             raise AssertionError(f"tensorlite: {errors[0]!r}; torch: {errors[1]!r}")
-        if errors[0] is not None:
-            return None
-        if not result:
+        if self.raised or not result:
             return None
         pair = Pair(*outcomes)
         self.all.append(pair)
@@ -126,9 +126,8 @@ class TensorMachine(RuleBasedStateMachine):
 
     @rule(x=pairs, name=hs.sampled_from(_INPLACE))
     def in_place_number(self, x: Pair, name: str) -> None:
-        # as a tensor: torch saves even a plain number for the backward of `mul_`, so that a second backward is an error
         self.refresh(x)
-        self.both(lambda lib, a: getattr(a, name)(lib.tensor(0.5, dtype=lib.float64)), x, result=False)
+        self.both(lambda lib, a: getattr(a, name)(0.5), x, result=False)
 
     @rule(x=pairs, value=hs.integers(-2, 2))
     def set_item(self, x: Pair, value: int) -> None:
@@ -161,6 +160,7 @@ class TensorMachine(RuleBasedStateMachine):
                 pair.mine.grad = pair.theirs.grad = None
         elif not keep:
             self.both(lambda lib, a: a.sum().backward(), x, result=False)
+            assert not self.raised, "backward without retain_graph raised where it did not with it"
         self.agree()
 
     @precondition(lambda self: len(self.all) > 1)

@@ -101,14 +101,7 @@ class Program:
 
         Raises LookupError for an op that torch does not have.
         """
-        if backend == "tensorlite":
-            library: Any = TENSORLITE
-            f = self.function()
-        elif backend == "torch":
-            library = Torch()
-            f = self._torch_function(library)
-        else:
-            raise ValueError(f"run() knows the backends 'tensorlite' and 'torch', got {backend!r}")
+        library, f = self._in(backend)
         leaves = [library.leaf(x) for x in self.leaves]
         floats = [o for o in tensors_in(f(*leaves), library) if library.array(o).dtype.kind == "f"]
         recorded = [
@@ -151,13 +144,22 @@ class Program:
 
         return run
 
-    def check(self, **options: Any) -> GradReport:
-        """`gradcheck` of the program; see there for the options."""
+    def check(self, backend: str = "tensorlite", **options: Any) -> GradReport:
+        """`gradcheck` of the program, in "tensorlite" or "torch"; see there for the options. Raises LookupError as `run` does."""
+        library, f = self._in(backend)
         return gradcheck(
-            self.function(),
-            list(self.leaves),
+            f,
+            [library.leaf(x) for x in self.leaves],
             **{"report": "return", "full": False, "blame": False, "seed": self.seed, **options},
         )
+
+    def _in(self, backend: str) -> tuple[Any, Callable[..., Any]]:
+        if backend == "tensorlite":
+            return TENSORLITE, self.function()
+        if backend == "torch":
+            library = Torch()
+            return library, self._torch_function(library)
+        raise ValueError(f"programs run in 'tensorlite' and 'torch', got {backend!r}")
 
     def blame(self) -> Blame:
         """The op whose gradient, alone and at its recorded values, is wrong; or the engine."""

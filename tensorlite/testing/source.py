@@ -20,9 +20,9 @@ DOMAINS: dict[str, Callable[[Any], Any]] = {
     "real": lambda x: x,
     "positive": lambda x: np.abs(x) + 0.25,
     "nonzero": lambda x: x + np.where(x < 0, -0.5, 0.5),
-    "unit": lambda x: x * 0.4375,
+    "unit": lambda x: np.clip(x, -2, 2) * 0.4375,
     "above_one": lambda x: np.abs(x) + 1.25,
-    "probability": lambda x: (x + 2.25) / 4.5,
+    "probability": lambda x: (np.clip(x, -2, 2) + 2.25) / 4.5,
 }
 ELEMENTS = ("grid", "coarse", "floats", "extreme")
 

@@ -109,7 +109,9 @@ def spec_of(op: Op | str) -> OpSpec:
     op = _named(op) if isinstance(op, str) else op
     if not isinstance(op, Op):
         name = getattr(op, "__name__", repr(op))
-        raise TypeError(f"{name} is no op of the table; check a Function or a function with gradcheck({name}.apply, [x])")
+        raise TypeError(
+            f"{name} is no op of the table; check a Function or a function with gradcheck({name}.apply, [x])"
+        )
     if not op.differentiable:
         raise LookupError(f"op '{op.name}' has no gradient, so there is nothing to check")
     found = _declared().get(op.name, Declared())

@@ -247,3 +247,14 @@ def test_sort_is_stable_and_puts_nan_last() -> None:
     assert indices.tolist() == [2, 4, 0, 3, 1]
     assert math.isnan(values[-1].item())
     assert tl.sort(tl.tensor([2.0, NAN, 1.0, 2.0]), descending=True)[1].tolist() == [1, 0, 3, 2]
+
+
+@pytest.mark.parametrize("x", [1e-10, 1e-8, 1e-6, 1e-4, 1e-2, 0.05])
+def test_slope_of_sinc_near_zero_keeps_its_digits(x: float) -> None:
+    """Against the series of d/dy sin(y)/y = -y/3 + y³/30 - y⁵/840 + …; the closed form leaves no digit at 1e-10."""
+    for name, scale in (("sinc", math.pi), ("spherical_bessel_j0", 1.0)):
+        y = scale * x
+        expected = scale * (-y / 3 + y**3 / 30 - y**5 / 840 + y**7 / 45360 - y**9 / 3991680)
+        leaf = tl.tensor([x], dtype=tl.float64, requires_grad=True)
+        getattr(tl.special, name)(leaf).sum().backward()
+        assert abs(leaf.grad.item() - expected) <= 1e-14 * abs(expected)

@@ -13,8 +13,9 @@ import torch
 
 import tensorlite as tl
 from tensorlite.ops.table import OPS, op
-from tensorlite.testing import GradReport, gradcheck
+from tensorlite.testing import GradReport, generate, gradcheck
 from tensorlite.testing.mutating import rules_replaced
+from tensorlite.testing.source import RandomSource
 
 assert hypothesis.__version__
 
@@ -171,6 +172,28 @@ def test_kinks_that_nobody_reports() -> None:
     assert (
         check(lambda x: tl.relu(x), RNG.standard_normal(20_000)).verdict == "pass"
     )  # some are near a kink, none is at one
+
+
+def test_cancellation_in_a_complex_step_is_not_blamed_on_the_gradient() -> None:
+    def closed_form(x: Any) -> Any:
+        """sin(x) / x with the derivative by its series: near 0 the complex step of the quotient has lost its digits, the rule has not."""
+        return np.sin(x) / x
+
+    with declared(closed_form, x=lambda g, x: g * (-x / 3 + x * x * x / 30)) as quotient:
+        assert check(quotient, np.array([1e-8, -1e-9, 3e-10])).ok
+
+
+def test_small_kink_beside_large_terms() -> None:
+    """|x| at 5e-11 in a function whose branches are not reported, beside terms a thousand times larger."""
+    with declared(lambda x: np.where(x.real > 0, x, -x) * 1e-3, x=lambda g, x: g * np.sign(x) * 1e-3) as shallow:
+        f = lambda x, y: (shallow(x), tl.exp(y))
+        assert check(f, np.array([5e-11, -0.4]), V, method="richardson", full=False).ok
+
+
+@pytest.mark.parametrize("elements", ["coarse", "floats", "extreme"])
+def test_programs_of_other_elements(elements: str) -> None:
+    programs = [generate(RandomSource((5, k), elements), max_ops=6) for k in range(60)]
+    assert [str(p) for p in programs if p.leaves and not p.check(directions=1).ok] == []
 
 
 # -- what cannot be checked says so -----------------------------------------------------------------------------------
