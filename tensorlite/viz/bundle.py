@@ -20,19 +20,20 @@ def bundle(view: View, limit: int) -> View:
     """`view` with at most `limit` (two or more) boxes and groups directly inside any group."""
     groups, boxes = list(view.groups), list(view.boxes)
     while True:
-        crowded = [(key, items) for key, items in _contents(groups, boxes).items() if len(items) > limit]
+        contents, first = _contents(groups, boxes)
+        crowded = [(key, items) for key, items in contents.items() if len(items) > limit]
         if not crowded:
             return replace(view, groups=tuple(_by_depth(groups)), boxes=tuple(boxes))
-        by_key = {box.key: box for box in boxes}
+        by_key = {group.key: group.closed for group in groups} | {box.key: box for box in boxes}
         home: dict[str, str] = {}
         for key, items in crowded:
-            _cut(key, items, limit, by_key, groups, home)
+            _cut(key, items, limit, by_key, first, groups, home)
         boxes = [replace(box, group=home[box.key]) if box.key in home else box for box in boxes]
         groups = [replace(group, parent=home[group.key]) if group.key in home else group for group in groups]
 
 
-def _contents(groups: Sequence[Group], boxes: Sequence[Box]) -> dict[str | None, list[str]]:
-    """Keys of the boxes and groups directly inside each group, in order of their first op."""
+def _contents(groups: Sequence[Group], boxes: Sequence[Box]) -> tuple[dict[str | None, list[str]], dict[str, int]]:
+    """Keys of the boxes and groups directly inside each group, in order of their first op, and the number of that."""
     parent: dict[str, str | None] = {group.key: group.parent for group in groups}
     first: dict[str, int] = {}
     for order, box in enumerate(boxes):
@@ -48,7 +49,7 @@ def _contents(groups: Sequence[Group], boxes: Sequence[Box]) -> dict[str | None,
     content: dict[str | None, list[str]] = {}
     for item, container in [*((box.key, box.group) for box in boxes), *parent.items()]:
         content.setdefault(container, []).append(item)
-    return {key: sorted(items, key=lambda k: (first.get(k, -1), k)) for key, items in content.items()}
+    return {key: sorted(items, key=lambda k: (first.get(k, -1), k)) for key, items in content.items()}, first
 
 
 def _cut(
@@ -56,6 +57,7 @@ def _cut(
     items: Sequence[str],
     limit: int,
     by_key: Mapping[str, Box],
+    first: Mapping[str, int],
     groups: list[Group],
     home: dict[str, str],
 ) -> None:
@@ -67,17 +69,17 @@ def _cut(
             continue
         key = f"s{len(groups)}"
         home.update(dict.fromkeys(chunk, key))
-        groups.append(_stretch(key, container, [by_key[item] for item in chunk if item in by_key], len(chunk)))
+        groups.append(_stretch(key, container, [by_key[item] for item in chunk], max(first.get(chunk[0], 0), 0)))
 
 
-def _stretch(key: str, container: str | None, inside: Sequence[Box], size: int) -> Group:
-    names = Counter(box.title.split(" · ")[0] for box in inside if box.kind == "op")
+def _stretch(key: str, container: str | None, inside: Sequence[Box], first: int) -> Group:
+    names = Counter(box.title.removeprefix("▸ ").split(" · ")[0] for box in inside if box.kind in {"op", "module"})
     common = ", ".join(name for name, _ in sorted(names.items(), key=lambda entry: (-entry[1], entry[0]))[:3])
-    first = min((box.members[0] for box in inside if box.members), default=0)
     roles = Counter(box.role for box in inside if box.role)
     role = max(sorted(roles), key=lambda r: roles[r]) if roles else "reduce"
-    title = f"{size} ops from #{first}"
-    closed = Box(key, "module", role, (f"▸ {title}", common or "modules"), container)
+    what = "boxes" if any(box.kind == "module" for box in inside) else "ops"
+    title = f"{len(inside)} {what} from #{first}"
+    closed = Box(key, "module", role, (f"▸ {title}", common), container)
     return Group(key, container, 0, key, title, common, closed)
 
 

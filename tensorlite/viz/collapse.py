@@ -11,6 +11,7 @@ from dataclasses import replace
 
 from .bundle import bundle
 from .ir import Graph, Module
+from .repeats import with_rounds
 from .unfold import unfold
 from .view import Box, Link, LinkKind, View
 
@@ -41,6 +42,7 @@ def collapse(
         raise ValueError(f"max_visible must be at least 2, got {max_visible}")
     if depth is not None and depth < 0:
         raise ValueError(f"depth must not be negative, got {depth}")
+    graph = with_rounds(graph) if fold_repeats else graph
     view = unfold(graph, fold_repeats=fold_repeats, show_params=show_params)
     if collapse == "auto" and depth is None:
         view = bundle(view, max_visible)

@@ -13,7 +13,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from .ir import FLOATING, Graph
+from .ir import FLOATING, Graph, Module
 
 
 @dataclass(frozen=True)
@@ -39,24 +39,24 @@ class Folding:
 
 
 def fold(graph: Graph, enabled: bool = True) -> Folding:
-    members = _members(graph)
+    members = members_of(graph)
     nodes = list(range(len(graph.nodes)))
     modules = list(range(len(graph.modules)))
     runs: list[Run] = []
     if enabled and graph.modules:
-        digests = [_digest(graph, module, ids) for module, ids in enumerate(members)]
+        digests = [digest(graph, module, ids) for module, ids in enumerate(members)]
         for children in _children(graph, members):
             if not children or any(modules[child] != child for child in children):
                 continue  # inside a copy that is not drawn
-            for siblings in _equal_neighbours(children, digests):
-                run = _run(graph, siblings, members)
+            for siblings in _equal_neighbours(graph.modules, children, digests):
+                run = _run(graph, siblings, [list(members[module]) for module in siblings])
                 if run is not None:
                     runs.append(run)
                     _redirect(graph, run, members, nodes, modules)
     return Folding(tuple(_resolve(nodes)), tuple(_resolve(modules)), tuple(runs))
 
 
-def _members(graph: Graph) -> list[list[int]]:
+def members_of(graph: Graph) -> list[list[int]]:
     """Op nodes inside each module call, nested calls included, in order."""
     members: list[list[int]] = [[] for _ in graph.modules]
     for node in graph.nodes:
@@ -76,11 +76,17 @@ def _children(graph: Graph, members: Sequence[Sequence[int]]) -> list[list[int]]
     return [sorted(children, key=lambda m: (members[m][0], m)) for children in below]
 
 
-def _digest(graph: Graph, module: int, ids: Sequence[int]) -> bytes:
+def digest(graph: Graph, module: int, ids: Sequence[int]) -> bytes:
+    parts = [graph.modules[module].name, graph.modules[module].detail, *inside(graph, module, ids)]
+    return hashlib.sha256(repr(parts).encode("utf-8", "backslashreplace")).digest()
+
+
+def inside(graph: Graph, module: int | None, ids: Sequence[int]) -> list[object]:
+    """Ops, attributes, shapes, calls and wiring of these nodes of `module`."""
     position = {node: i for i, node in enumerate(ids)}
     calls: dict[int | None, int] = {}
     outside: dict[int, int] = {}
-    parts: list[object] = [graph.modules[module].name, graph.modules[module].detail]
+    parts: list[object] = []
     for node_id in ids:
         node = graph.nodes[node_id]
         call = calls.setdefault(node.module, len(calls))
@@ -94,29 +100,40 @@ def _digest(graph: Graph, module: int, ids: Sequence[int]) -> bytes:
                 first = outside.setdefault(edge.src, len(outside))
                 kind = src.kind if src.kind in FLOATING else "outside"
                 parts.append((edge.slot, kind, src.shape, src.dtype, first))
-    return hashlib.sha256(repr(parts).encode("utf-8", "backslashreplace")).digest()
+    return parts
 
 
-def _names_up_to(graph: Graph, module: int | None, top: int) -> list[str]:
+def _names_up_to(graph: Graph, module: int | None, top: int | None) -> list[str]:
     names = []
     while module is not None and module != top:
-        names.append(f"{graph.modules[module].name}:{graph.modules[module].path.rsplit('.', 1)[-1]}")
+        own = graph.modules[module].path.rsplit(".", 1)[-1]
+        names.append(f"{graph.modules[module].name}:{'#' if own.isdigit() else own}")  # a place in a list is no name
         module = graph.modules[module].parent
     return names
 
 
-def _equal_neighbours(children: Sequence[int], digests: Sequence[bytes]) -> list[list[int]]:
+def _equal_neighbours(modules: Sequence[Module], children: Sequence[int], digests: Sequence[bytes]) -> list[list[int]]:
+    """Neighbours with the same digest; a loop that starts again (its calls count from 0) is another one."""
     groups: list[list[int]] = []
     for child in children:
-        if groups and digests[groups[-1][-1]] == digests[child]:
+        last = modules[groups[-1][-1]] if groups else None
+        again = last is not None and last.path == modules[child].path and last.call >= modules[child].call
+        if last is not None and not again and digests[last.id] == digests[child]:
             groups[-1].append(child)
         else:
             groups.append([child])
     return [group for group in groups if len(group) > 1]
 
 
-def _run(graph: Graph, siblings: Sequence[int], members: Sequence[Sequence[int]]) -> Run | None:
-    copies = [list(members[module]) for module in siblings]
+def foldable(graph: Graph, scope: int | None, copies: Sequence[Sequence[int]]) -> int:
+    """How many of these lists of nodes of `scope`, from the first on, are rounds of one loop: equal inside, each fed by the one before."""
+    first = inside(graph, scope, copies[0])
+    n = next((i for i, copy in enumerate(copies) if i and inside(graph, scope, copy) != first), len(copies))
+    run = _run(graph, (), [list(copy) for copy in copies[:n]]) if n > 1 else None
+    return n if run is not None and run.carried else 0
+
+
+def _run(graph: Graph, siblings: Sequence[int], copies: list[list[int]]) -> Run | None:
     place = {node: (i, p) for i, copy in enumerate(copies) for p, node in enumerate(copy)}
     if len(place) != sum(len(copy) for copy in copies):
         return None

@@ -17,6 +17,7 @@ from .ir import Graph
 from .overlay import backward as _backward
 from .overlay import colour
 from .palette import Theme
+from .repeats import with_rounds
 from .unfold import unfold as _unfold
 from .unfold import with_closed_members
 from .view import View
@@ -74,6 +75,7 @@ def view(graph: Graph, **options: Unpack[Options]) -> View:
 def whole(graph: Graph, **options: Unpack[Options]) -> View:
     """The same view with every module open; pages close modules themselves."""
     folded, shown = options.get("fold_repeats", True), options.get("show_params")
+    graph = with_rounds(graph) if folded else graph
     result = _unfold(graph, fold_repeats=folded, show_params=shown)
     color_by = options.get("color_by")
     return colour(graph, with_closed_members(result), color_by) if color_by is not None else result

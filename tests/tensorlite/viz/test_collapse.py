@@ -180,7 +180,7 @@ def test_any_limit_on_the_visible_boxes_ends_and_leaves_no_cycle(limit: int) -> 
     for _ in range(60):
         x = s.add("add", s.add("sin", x), x)
     graph = s.graph(x)
-    view = collapse(graph, max_visible=limit)
+    view = collapse(graph, max_visible=limit, fold_repeats=False)
     assert_conserves(graph, view)
     order = {key: i for i, key in enumerate(key for key, _ in sorted_boxes(view))}
     assert all(order[link.src] <= order[link.dst] for link in view.links if link.kind != "loop")
@@ -204,3 +204,59 @@ def test_options_that_cannot_be_meant_are_refused() -> None:
         with pytest.raises(ValueError, match=word):
             collapse(graph, **options)
     assert visible(collapse(graph, depth=0, open="layers.0")) == visible(collapse(graph, depth=0, open=["layers.0"]))
+
+
+def unrolled(rounds: int, *, skip_at: int = -1) -> Graph:
+    """h = tanh(x + h) in one forward; at round `skip_at` the round before is passed over."""
+    s = Sketch("Loop")
+    x = s.leaf("input", "x", (3,))
+    with s.call("", "Loop"):
+        states = [s.add("neg", x, shape=(3,))]
+        for k in range(rounds):
+            h = s.add("mul", states[-2 if k == skip_at else -1], states[-1], shape=(3,))
+            states.append(s.add("tanh", s.add("add", x, h, shape=(3,)), shape=(3,)))
+    return s.graph(states[-1])
+
+
+def titles(view: View) -> list[str]:
+    return [f"{group.title}: {group.subtitle}" for group in view.groups]
+
+
+def test_a_loop_over_ops_is_folded_into_one_round() -> None:
+    graph = unrolled(20)
+    view = collapse(graph)
+    assert_conserves(graph, view)
+    assert titles(view) == ["mul, add, tanh: 20 × round of ops · no weights"]
+    assert visible(view) == 6
+    assert [link.label for link in view.links if link.kind == "loop"] == ["runs 20 times"]
+    assert len(collapse(graph, "none", fold_repeats=False).groups) == 0
+
+
+def test_rounds_that_are_wired_differently_are_not_one_loop() -> None:
+    view = collapse(unrolled(20, skip_at=12), "none")
+    assert titles(view) == [
+        "mul, add, tanh: 12 × round of ops · no weights",
+        "mul, add, tanh: 7 × round of ops · no weights",
+    ]
+
+
+def test_blocks_that_alternate_are_folded_in_pairs() -> None:
+    s = Sketch("Pairs")
+    x = s.leaf("input", "x", (2, 16, 64))
+    with s.call("", "Pairs"):
+        for k in range(8):
+            kind, act = ("Even", "relu") if k % 2 == 0 else ("Odd", "gelu")
+            with s.call(f"layers.{k}", kind):
+                h = s.linear(f"layers.{k}.linear", x, 64, 64)
+                x = s.add("add", x, s.add(act, h))
+    graph = s.graph(x)
+    view = collapse(graph)
+    assert_conserves(graph, view)
+    assert titles(view)[0].startswith("layers.0, layers.1 … layers.6, layers.7: 4 × Even + Odd · own weights each")
+    assert titles(view)[1:] == ["layers.0: Even · 4.16k params", "layers.1: Odd · 4.16k params"]
+    closed = collapse(graph, lambda module: module.name == "Even + Odd")
+    assert [box.title for box in closed.boxes] == ["x", "▸ layers.0, layers.1 … layers.6, layers.7", "output"]
+
+
+def test_six_equal_blocks_stay_six_and_are_not_three_pairs() -> None:
+    assert titles(collapse(transformer(6)))[0].startswith("layers.0 … layers.5: 6 × EncoderLayer")
