@@ -24,7 +24,7 @@ def main() -> None:
     """Fine-tune, and say what came of it."""
     options = _parser().parse_args()
     folder = _folder(options.model, options.out)
-    recipe = PRESETS.get(options.model, Recipe())
+    recipe = dataclasses.replace(PRESETS.get(options.model, Recipe()), targets=_all_linear(folder))
     if options.recipe:
         values: dict[str, Any] = json.loads(options.recipe)
         if "targets" in values:
@@ -32,8 +32,6 @@ def main() -> None:
         recipe = dataclasses.replace(recipe, **values)
     if options.steps is not None:
         recipe = dataclasses.replace(recipe, max_steps=options.steps)
-    if options.model == "smollm2":
-        recipe = dataclasses.replace(recipe, targets=("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"))  # fmt: skip
     if options.engine == "both":
         left, right = both(folder, recipe, options.out, options.questions)
         every_update = comparison(left, right, every=1)
@@ -78,6 +76,14 @@ def _folder(model: str, out: Path) -> Path:
 
         return fetch("smollm2")
     return Path(model)
+
+
+def _all_linear(folder: Path) -> tuple[str, ...]:
+    """Every linear layer of the blocks, by the names of transformers."""
+    kind = json.loads((folder / "config.json").read_text(encoding="utf-8"))["model_type"]
+    if kind == "phi":
+        return Recipe().targets
+    return ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")  # Llama and its like
 
 
 if __name__ == "__main__":
