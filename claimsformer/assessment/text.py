@@ -143,12 +143,16 @@ def claim_of_text(text: str) -> ReadSentence:
         by_kind.setdefault(kind, []).append(value)
     # Procedures first: `cataract surgery` is no mention of a cataract.
     procedures, rest = _named(text.lower(), "procedure")
+    billed = [value.strip() for value in by_kind.get("hcpcs", [])]
+    procedures += [code for code in billed if code in PROCEDURES and code not in procedures]
     conditions, rest = _named(rest, "condition")
     codes = [condition.codes[0] for condition in CONDITIONS if condition.name in conditions]
-    codes += [value.replace(".", "").upper() for value in by_kind.get("icd10", [])]
+    written, unread = _written_codes(text, units)
+    codes += [code for code in written if code not in codes]
     drugs = [(name, _drug(name)) for name in by_kind.get("drug", [])]
     known = [drug for _, drug in drugs if drug is not None]
     unknown = [f"drug {name}" for name, drug in drugs if drug is None]
+    unknown += unread
     if not (known or procedures or codes):
         raise ReadError(
             "the sentence names no drug, procedure or diagnosis that the tables know",
@@ -170,7 +174,10 @@ def claim_of_text(text: str) -> ReadSentence:
     priced = len(lines) == 1 and ("quantity" in lines[0] or "procedure_code" in lines[0])
     if amounts and priced:
         fields["lines"][0]["charge_amount"] = fields["charge_amount"]
+    sex, birth = fields["member_sex"], fields["member_birth_date"]
     understood = [
+        *([f"sex {sex}"] if sex else []),
+        *([f"age {int((DAY - birth).days / 365.25)}"] if birth else []),
         *(f"drug {drug.name}" for drug in known),
         *(f"strength {line['strength']}" for line in lines if line.get("strength")),
         *(f"procedure {PROCEDURES[code].name}" for code in procedures),
@@ -179,6 +186,24 @@ def claim_of_text(text: str) -> ReadSentence:
     ]
     claim = Claim.parse({name: value for name, value in fields.items() if value is not None})
     return ReadSentence(claim, tuple(understood), tuple(unknown))
+
+
+_ICD10: Final = re.compile(r"(?<![a-z0-9.])[a-tv-z][0-9][0-9ab](?:\.[0-9a-z]{1,4})?(?![a-z0-9.]*[a-z0-9])")
+_ICD10_BARE: Final = re.compile(r"[a-tv-z][0-9][0-9ab](?:\.?[0-9a-z]{1,4})?")
+_NOT_READ: Final = ("icd9", "hcpcs", "cpt", "ndc", "coded")
+
+
+def _written_codes(text: str, units: list[tuple[str, str]]) -> tuple[list[str], list[str]]:
+    """ICD-10-CM codes that are written out, and codes of other systems, which a sentence cannot be judged by."""
+    written = [value for kind, value in units if kind == "icd10"] + [m[0] for m in _ICD10.finditer(text.lower())]
+    unread = []
+    for kind, value in units:
+        last = value.split()[-1].lstrip("#:")
+        if kind == "coded" and re.match(r"(?i)dx|diagnosis|icd ?-?10", value) and _ICD10_BARE.fullmatch(last.lower()):
+            written.append(last)
+        elif kind in _NOT_READ and last not in PROCEDURES and not _ICD10.fullmatch(last.lower()):
+            unread.append(f"code {value.strip()}")
+    return list(dict.fromkeys(value.strip().replace(".", "").upper() for value in written)), unread
 
 
 def _drug_lines(drugs: list[Drug], by_kind: dict[str, list[str]]) -> list[dict[str, Any]]:

@@ -38,3 +38,17 @@ def test_what_is_not_understood_is_said() -> None:
     assert claim_of_text("Diabetes, infliximab 100 mg, $40").not_understood == ("drug infliximab",)
     with pytest.raises(ReadError, match="names no drug"):
         claim_of_text("a fine day")
+
+
+@pytest.mark.parametrize("written", ["N40.0", "n40.0", "diagnosis N40.0", "dx: N40.0", "ICD-10 N400"])
+def test_a_diagnosis_code_is_read_however_it_is_written(written: str) -> None:
+    read = claim_of_text(f"Male, 66 years old, {written}, office visit, $120")
+    assert read.claim.diagnoses == ("N400",)
+    assert {"sex M", "age 66", "diagnosis N400"} <= set(read.understood)
+    assert read.not_understood == ()
+
+
+def test_a_code_that_is_not_read_is_named() -> None:
+    read = claim_of_text("Diabetes, CPT 99213, code 250.00, $40")
+    assert read.not_understood == ("code CPT 99213", "code 250.00")
+    assert read.claim.diagnoses == ("E119",)
