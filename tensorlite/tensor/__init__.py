@@ -1,5 +1,6 @@
 """The Tensor class, and everything that makes or describes tensors."""
 
+from . import operators as operators  # gives Tensor its operators
 from .device import device
 from .size import Size
 from .tensor import Tensor

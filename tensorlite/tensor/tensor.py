@@ -1,28 +1,28 @@
 """Tensor: thin methods over the op table.
 
-Attributes, operators and everything that is not an op are written out here; the methods that only call an op are derived from the
-table by `methods.attach`.
+Attributes and everything that is not an op are written out here. `operators` gives the class its operators; the methods that only call an op
+are derived from the table by `methods.attach`.
 """
 
 from __future__ import annotations
 
-import operator
 import weakref
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from ..autograd.graph import Node, RemovableHandle, Variable, next_ticket, register_after, register_hook, wrap
+from ..autograd.graph import Node, RemovableHandle, Variable, register_after, register_hook, wrap
 from ..autograd.inplace import apply_inplace
 from ..autograd.mode import mode
-from ..autograd.record import apply, grad_fn, observers, record, refresh
-from ..dtypes import F32, F64, dtype, from_numpy_dtype, to_numpy_dtype
-from ..ops import basic, compare, index, linalg
+from ..autograd.record import apply, grad_fn, refresh
+from ..dtypes import dtype, from_numpy_dtype, to_numpy_dtype
+from ..ops import index
 from ..ops.basic import cast
 from ..ops.table import OPS, Op
 from .device import cpu
 from .device import device as device_type
+from .indexing import plain_index
 from .size import Size
 
 
@@ -314,10 +314,10 @@ class Tensor(Variable, metaclass=TensorType):
     # -- indexing -----------------------------------------------------------------------------------------------------
 
     def __getitem__(self, key: Any) -> Any:
-        return apply(index.getitem, (self, _plain_index(key)))
+        return apply(index.getitem, (self, plain_index(key)))
 
     def __setitem__(self, key: Any, value: Any) -> None:
-        key = _plain_index(key)
+        key = plain_index(key)
         if not isinstance(value, Tensor):
             value = value if isinstance(value, int | float | complex) else wrap(np.asarray(value))
         elif value._data.dtype != self._data.dtype and value._rg:
@@ -371,198 +371,5 @@ class Tensor(Variable, metaclass=TensorType):
     def __tensorlite_op__(op: Op, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         return apply(op, args, kwargs)
 
-
-def _plain_index(key: Any) -> Any:
-    """An index with tensors and lists in it turned into what NumPy understands."""
-    if isinstance(key, tuple) or (isinstance(key, list) and len(key) < 32 and any(_is_index(k) for k in key)):
-        return tuple([_index_item(k) for k in key])
-    return _index_item(key)
-
-
-def _is_index(k: Any) -> bool:
-    """Whether an element of a list makes the list an index of several dims, as if it were a tuple: `x[[[0, 1], [1, 2]]]`."""
-    return k is None or k is Ellipsis or isinstance(k, slice | list | tuple | range | Tensor | np.ndarray)
-
-
-_INDEX_TYPES = "tensors used as indices must be long, int, byte or bool tensors"
-
-
-def _index_item(k: Any) -> Any:
-    if isinstance(k, Tensor):
-        data = k._data
-        if data.dtype.kind not in "biu":
-            raise IndexError(f"{_INDEX_TYPES}, got {k.dtype}")
-        if data.dtype == np.uint8:
-            return data.astype(bool)
-        if data.ndim and data.dtype in (np.int8, np.int16):
-            raise IndexError(f"{_INDEX_TYPES}, got {k.dtype}; convert it with long()")
-        return int(data) if data.ndim == 0 and data.dtype.kind in "iu" else data
-    if isinstance(k, list | range):
-        return np.asarray([_index_item(i) for i in k]) if len(k) else np.zeros(0, np.int64)
-    if isinstance(k, np.bool_ | bool):
-        return np.asarray(k)
-    if isinstance(k, np.integer):
-        return int(k)
-    if isinstance(k, np.ndarray) and k.dtype == np.uint8:
-        return k.astype(bool)
-    if isinstance(k, slice):
-        return slice(*(None if v is None else v.__index__() for v in (k.start, k.stop, k.step)))
-    return k
-
-
-def _operator(op: Op, swap: bool = False, *rest: Any) -> Callable[[Tensor, Any], Any]:
-    """A binary operator in its general form; `rest` are further arguments of the op."""
-
-    def method(self: Tensor, other: Any) -> Any:
-        if not isinstance(other, _OPERANDS):
-            return NotImplemented
-        return apply(op, (other, self, *rest) if swap else (self, other, *rest))
-
-    method.__name__ = f"__{'r' if swap else ''}{op.name}__"
-    method.__doc__ = op.__doc__
-    return method
-
-
-_OPERANDS = (Tensor, int, float, complex, np.ndarray, np.generic)
-_new = object.__new__
-
-
-def _fast_operator(op: Op, compute: Callable[[Any, Any], Any]) -> Callable[[Tensor, Any], Any]:
-    """An operator whose most common case, two float tensors of one dtype, is written out for speed; all else takes the general path.
-
-    What is written out is `apply` for this case: nothing to bind, nothing to promote, no view to bring up to date.
-    """
-    rest = op.defaults
-    fast_plans = op.fast_plans
-
-    def method(self: Tensor, other: Any) -> Any:
-        if not isinstance(other, Tensor):
-            return apply(op, (self, other)) if isinstance(other, _OPERANDS) else NotImplemented
-        a, b = self._data, other._data
-        kind = a.dtype
-        if (
-            kind is not b.dtype
-            or not (kind is F32 or kind is F64)
-            or self._base is not None
-            or other._base is not None
-            or observers
-        ):
-            return apply(op, (self, other))
-        try:
-            out = compute(a, b)
-        except ValueError:
-            return apply(op, (self, other))  # raises, in torch's words
-        if type(out) is not np.ndarray:
-            out = np.asarray(out)
-        t = _new(Tensor)
-        t._data = out
-        if not mode.grad:
-            t._inference = mode.inference
-            return t
-        mask = 1 if self._rg else 0
-        if other._rg:
-            mask += 2
-        if not mask:
-            return t
-        if mode.careful or self._inference or other._inference or self._out or other._out:
-            return record(op, mask, (self, other, *rest), [a, b, *rest], out, None)
-        found = fast_plans[mask]
-        if found is None:
-            plan = op.plan(mask)
-            found = fast_plans[mask] = (plan, tuple(s if isinstance(s, int) else s[0] - 2 for s in plan.saves))
-        plan, saves = found
-        left = self if self._node is None else self._node
-        right = other if other._node is None else other._node
-        node = _new(Node)
-        node.plan = plan
-        node.parents = (left, right) if mask == 3 else (left,) if mask == 1 else (right,)
-        node.slots = None
-        node.versions = None
-        if saves:
-            _fast_save(node, saves, self, other, rest)
-        else:
-            node.saved = ()
-        node.shape = out.shape
-        node.dtype = out.dtype
-        node.seq = next_ticket()
-        node.extras = None
-        t._rg = True
-        t._node = node
-        return t
-
-    method.__name__ = f"__{op.name}__"
-    method.__doc__ = op.__doc__
-    return method
-
-
-def _fast_save(node: Node, saves: tuple[int, ...], left: Tensor, right: Tensor, rest: tuple[Any, ...]) -> None:
-    """Fill `saved` and `versions`: sources 0 and 1 are the operands, -2 and -1 their shapes, more are the defaults."""
-    values: list[Any] = []
-    versions: list[tuple[int, list[int], int]] = []
-    for i, s in enumerate(saves):
-        if s > 1:
-            values.append(rest[s - 2])
-            continue
-        v = left if s in (0, -2) else right
-        if s < 0:
-            values.append(v._data.shape)
-            continue
-        values.append(v._data)
-        counter = v._vc or v.counter()
-        versions.append((i, counter, counter[0]))
-    node.saved = tuple(values)
-    node.versions = versions or None
-
-
-def _inplace_operator(op: Op, *rest: Any) -> Callable[[Tensor, Any], Any]:
-    def method(self: Tensor, other: Any) -> Any:
-        if not isinstance(other, _OPERANDS):
-            return NotImplemented
-        return apply_inplace(op, self, (other, *rest))
-
-    return method
-
-
-def _part(name: str) -> property:
-    def get(self: Tensor) -> Any:
-        return self if name == "real" and self._data.dtype.kind != "c" else apply(OPS[name], (self,))
-
-    def put(self: Tensor, value: Any) -> None:
-        get(self)[...] = value
-
-    return property(get, put, doc=f"The {name} part of a complex tensor; a view.")
-
-
-Tensor.real, Tensor.imag = _part("real"), _part("imag")  # type: ignore[attr-defined]
-
-for _name, _op, _rest in (
-    ("add", basic.add, ()),
-    ("sub", basic.sub, ()),
-    ("mul", basic.mul, ()),
-    ("truediv", basic.div, ()),
-    ("floordiv", basic.div, ("floor",)),
-    ("mod", OPS["remainder"], ()),
-    ("pow", basic.pow, ()),
-    ("matmul", linalg.matmul, ()),
-):
-    setattr(Tensor, f"__{_name}__", _operator(_op, False, *_rest))
-    setattr(Tensor, f"__r{_name}__", _operator(_op, True, *_rest))
-    setattr(Tensor, f"__i{_name}__", _inplace_operator(_op, *_rest))
-for _op, _compute in (
-    (basic.add, operator.add),
-    (basic.sub, operator.sub),
-    (basic.mul, operator.mul),
-    (linalg.matmul, linalg.product),
-):
-    setattr(Tensor, f"__{_op.name}__", _fast_operator(_op, _compute))
-for _name, _op in {"eq": compare.eq, "ne": compare.ne, "lt": compare.lt, "le": compare.le, "gt": compare.gt, "ge": compare.ge,
-                   "and": compare.bitwise_and, "or": compare.bitwise_or, "xor": compare.bitwise_xor,
-                   "lshift": compare.bitwise_left_shift, "rshift": compare.bitwise_right_shift}.items():  # fmt: skip
-    setattr(Tensor, f"__{_name}__", _operator(_op))
-for _name in ("and", "or", "xor"):
-    setattr(Tensor, f"__r{_name}__", _operator(OPS[f"bitwise_{_name}"], swap=True))
-    setattr(Tensor, f"__i{_name}__", _inplace_operator(OPS[f"bitwise_{_name}"]))
-for _name, _op in {"invert": compare.bitwise_not, "abs": OPS["abs"], "neg": basic.neg}.items():
-    setattr(Tensor, f"__{_name}__", lambda self, _op=_op: apply(_op, (self,)))
 
 Variable.tensor_type = Tensor
