@@ -1,6 +1,6 @@
 """torch.nn.functional's names: activations, losses, convolutions, pooling, normalisation, dropout, attention and embeddings as functions."""
 
-from . import activation, loss, pool
+from . import activation, loss, loss_margin, loss_regression, pool
 from .activation import *  # noqa: F403
 from .attention import scaled_dot_product_attention
 from .conv import conv1d, conv2d, conv3d, conv_transpose1d, conv_transpose2d, conv_transpose3d
@@ -17,6 +17,8 @@ from .dropout import (
 from .grid import affine_grid, grid_sample
 from .linear import bilinear, linear
 from .loss import *  # noqa: F403
+from .loss_margin import *  # noqa: F403
+from .loss_regression import *  # noqa: F403
 from .norm import batch_norm, group_norm, instance_norm, layer_norm, local_response_norm, rms_norm
 from .pool import *  # noqa: F403
 from .sparse import embedding, embedding_bag, one_hot
@@ -34,6 +36,8 @@ from .vision import (
 __all__ = [
     *activation.__all__,
     *loss.__all__,
+    *loss_margin.__all__,
+    *loss_regression.__all__,
     *pool.__all__,
     "affine_grid",
     "alpha_dropout",
