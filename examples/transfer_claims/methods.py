@@ -204,9 +204,8 @@ def _logistic(x: npt.NDArray[Any], labels: npt.NDArray[np.int64], penalty: float
 
     def loss() -> Tensor:
         optimizer.zero_grad()
-        value = (
-            F.cross_entropy(head(features), targets) + penalty * (head.weight[:, 1:] ** 2).sum()
-        )  # the cosine is free
+        fit = F.cross_entropy(head(features), targets)
+        value: Tensor = fit + penalty * (head.weight[:, 1:] ** 2).sum()  # the cosine is free
         value.backward()
         return value
 
