@@ -167,8 +167,23 @@ class Differentiator:
             table.append(row)
             noise.append([(np.abs(p) + np.abs(m)) * 2e-16 / step for p, m in zip(plus, minus, strict=True)])
         values, errors = _extrapolated(table, noise)
+        lost = self.lost(steps, h / 2 ** (levels - 1))
+        if lost > 0:
+            errors = tuple(
+                e + (np.abs(v) * lost if lost < 0.1 else np.inf) for v, e in zip(values, errors, strict=True)
+            )
         self.smooth = smooth if self.smooth is None else self.smooth and smooth
         return Derivative(values, errors, "Richardson", smooth)
+
+    def lost(self, steps: Sequence[Any], h: float) -> float:
+        """How much of the smallest step was rounded away, relative to it: next to 1e20 all of it."""
+        worst = 0.0
+        for a, s in zip(self.arrays, steps, strict=True):
+            if a.dtype.kind in "fc":
+                moves = np.abs(np.broadcast_to(s, a.shape))
+                off = np.abs(((a + h * s) - a) - h * s)[(moves > 0) & np.isfinite(a)]
+                worst = max(worst, float((off / (h * moves[(moves > 0) & np.isfinite(a)])).max(initial=0.0)))
+        return worst if worst > 1e-6 else 0.0
 
     @np.errstate(all="ignore")
     def one_sided_limits(self, steps: Sequence[Any], h: float = 1e-3) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
