@@ -16,6 +16,7 @@ import polars as pl
 from claimsformer.assessment.decision import Assessment
 from claimsformer.assessment.fields import CLAIM_FIELDS
 from claimsformer.assessment.processor import ClaimsProcessor
+from claimsformer.assessment.report_attention import ATTENTION_NOTE, attention_table
 from tensorlite import viz
 
 __all__ = ["write_report"]
@@ -32,10 +33,12 @@ def write_report(
     *,
     truth: pl.Series | None = None,
     metrics: Mapping[str, str] | None = None,
+    claims: pl.DataFrame | None = None,
 ) -> Path:
     """Write the report of these assessments, (row, assessment) each; returns its path.
 
-    `truth` holds the type of a known anomaly per claim, null for none. `metrics` are lines for a table of figures.
+    With `claims`, in the order of the rows, the report shows where the model looked in the first suspicious one. `truth`
+    holds the type of a known anomaly per claim, null for none. `metrics` are lines for a table of figures.
     """
     suspicious = sorted((p for p in rows if p[1].decision == "suspicious"), key=lambda p: -p[1].expected_value)
     parts = [
@@ -43,6 +46,7 @@ def write_report(
         _figures(metrics),
         _section("Suspicious claims", "by what reviewing them is expected to be worth", _table(suspicious[:MOST])),
         _section("Surprise by field", _HEAT_NOTE, _heat_map(suspicious[:MOST])),
+        _attention(suspicious, processor, claims),
         *(_claim(row, a) for row, a in suspicious[:MOST]),
         _section("Probabilities", "how many claims fall into each tenth", _histogram(rows)),
         _section("Training", f"loss in nats per hidden field, {processor.n_history_:,} claims of history",
@@ -145,6 +149,14 @@ def _cell(value: float | None) -> str:
         return "<td></td>"
     level = min(9, int(2 * value))
     return f"<td class='h{level}'>{abs(value):.1f}</td>"
+
+
+def _attention(suspicious: Rows, processor: ClaimsProcessor, claims: pl.DataFrame | None) -> str:
+    judged = [row for row, a in suspicious if not a.abstained]
+    if claims is None or not judged:
+        return ""
+    table = attention_table(processor.model, processor.tokenizer, claims.slice(judged[0] - 1, 1))
+    return _section(f"Where the model looked in row {judged[0]}", ATTENTION_NOTE, table)
 
 
 def _claim(row: int, a: Assessment) -> str:

@@ -46,7 +46,7 @@ def command(model: str | None, report: str, show: int, as_json: bool) -> None:
     rows = list(enumerate(found, start=1))
     suspicious = sorted((p for p in rows if p[1].decision == "suspicious"), key=lambda p: (-p[1].probability, p[0]))
     ordinary = [p for p in rows if p[1].decision == "valid"]
-    path = write_report(report, rows, processor, "Demo: generated claims, assessed", truth=truth)
+    path = write_report(report, rows, processor, "Demo: generated claims, assessed", truth=truth, claims=claims)
     seconds = time.perf_counter() - started
     planted = truth.is_not_null()
     caught = sum(planted[row - 1] for row, _ in suspicious)
