@@ -20,7 +20,7 @@ _GAINS = {
 
 
 #: While it is true, random values are not drawn: see nn.utils.skip_init.
-skipped: ContextVar[bool] = ContextVar("skipped", default=False)
+_skipped: ContextVar[bool] = ContextVar("skipped", default=False)
 
 
 def calculate_gain(nonlinearity: str, param: Any = None) -> float:
@@ -46,7 +46,7 @@ def _working_dtype(tensor: Tensor) -> Any:
 
 def uniform_(tensor: Tensor, a: float = 0.0, b: float = 1.0, generator: Generator | None = None) -> Tensor:
     """Uniform in [a, b)."""
-    if skipped.get():
+    if _skipped.get():
         return tensor
     values = source(generator).random(tensor._data.shape, _working_dtype(tensor))
     return _write(tensor, values * (b - a) + a)
@@ -54,7 +54,7 @@ def uniform_(tensor: Tensor, a: float = 0.0, b: float = 1.0, generator: Generato
 
 def normal_(tensor: Tensor, mean: float = 0.0, std: float = 1.0, generator: Generator | None = None) -> Tensor:
     """Normal."""
-    if skipped.get():
+    if _skipped.get():
         return tensor
     values = source(generator).standard_normal(tensor._data.shape, _working_dtype(tensor))
     return _write(tensor, values * std + mean)
@@ -69,7 +69,7 @@ def trunc_normal_(
     generator: Generator | None = None,
 ) -> Tensor:
     """Normal, cut off at `a` and `b` (values, not multiples of `std`)."""
-    if skipped.get():
+    if _skipped.get():
         return tensor
     if mean < a - 2 * std or mean > b + 2 * std:
         warnings.warn(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, TypeVar
 
-from ..init import skipped
+from ..init import _skipped
 from ..module import Module
 
 M = TypeVar("M", bound=Module)
@@ -12,8 +12,8 @@ M = TypeVar("M", bound=Module)
 
 def skip_init(module_cls: type[M], *args: Any, **kwargs: Any) -> M:
     """`module_cls(*args, **kwargs)` whose random parameters are not drawn: they hold whatever memory held, and cost none until written."""
-    token = skipped.set(True)
+    token = _skipped.set(True)
     try:
         return module_cls(*args, **kwargs)
     finally:
-        skipped.reset(token)
+        _skipped.reset(token)
