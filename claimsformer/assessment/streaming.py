@@ -164,7 +164,7 @@ class _Run:
         tables = self.processor.tables
         timed = None if "IMPOSSIBLE-DAY" in tables.off or tables.procedures.is_empty() else tables
         if history is not None:
-            with read_claims(history, None, None) as reader:
+            with read_claims(history, None, mapping) as reader:
                 for done in earlier.fill(reader, self.settings.part_size, timed):
                     self.tell("read", f"reading the history, {done:,} claims", 0.0)
         expected = at_most_claims(path)
@@ -233,7 +233,9 @@ class _Run:
                 mine, found = claims[rows], _of_rows(findings, rows)
                 judged = self._by_model(mine, found) if full else self._by_edits(mine, found)
                 parts.append(judged.with_columns(numbered[ROW][rows], screen=scores["screen"].to_numpy()[rows]))
-        table = pl.concat([pl.DataFrame(schema=_VERDICT_SCHEMA), *(part.select(_VERDICT_SCHEMA.names()) for part in parts)])
+        table = pl.concat(
+            [pl.DataFrame(schema=_VERDICT_SCHEMA), *(part.select(_VERDICT_SCHEMA.names()) for part in parts)]
+        )
         return table.sort(ROW)
 
     def _by_model(self, claims: pl.DataFrame, findings: pl.DataFrame) -> pl.DataFrame:
@@ -396,5 +398,3 @@ def _sink(batches: Iterator[pl.DataFrame], path: Path, with_ids: bool) -> None:
         yield from batches
 
     register_io_source(source, schema=pl.Schema(schema)).sink_parquet(path)
-
-

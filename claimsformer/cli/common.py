@@ -52,11 +52,16 @@ def read(
         reasons = {f"{field}: {reason}": n for (field, reason), n in list(reader.reasons.items())[:5]}
         counts = {"read": reader.read, "accepted": reader.accepted, "rejected": reader.rejected, "reasons": reasons}
     if not claims.height:
-        raise ReadError(
-            f"no claim of {Path(path).name!r} could be used: {counts['rejected']} of {counts['read']} were refused",
-            hint=f"See why: claimsformer assess {Path(path).name} --rejects rejects.csv",
-        )
+        raise no_claims(path, counts)
     return claims, counts
+
+
+def no_claims(path: str, counts: dict[str, Any]) -> ReadError:
+    """The error for a file of which nothing could be used."""
+    return ReadError(
+        f"no claim of {Path(path).name!r} could be used: {counts['rejected']} of {counts['read']} were refused",
+        hint=f"See why: claimsformer assess {Path(path).name} --rejects rejects.csv",
+    )
 
 
 def load_processor(folder: str | None) -> ClaimsProcessor:
