@@ -221,3 +221,37 @@ def _pass_through(tensors: list[Any]) -> tuple[list[Any], Any]:
     passed = [passed] if isinstance(passed, Variable) else list(passed)
     node = next((t.grad_fn for t in passed if t.requires_grad), None)
     return passed, node
+
+
+class WithHooks:
+    """The part of Module at which hooks on its forward and backward are registered."""
+
+    _hooks: Hooks | None = None
+
+    def _own_hooks(self) -> Hooks:
+        if self._hooks is None:
+            object.__setattr__(self, "_hooks", Hooks())
+        assert self._hooks is not None
+        return self._hooks
+
+    def register_forward_pre_hook(
+        self, hook: Callable[..., Any], *, prepend: bool = False, with_kwargs: bool = False
+    ) -> RemovableHandle:
+        """Call `hook(module, args)` before `forward`; what it returns, unless None, replaces the arguments."""
+        return add_hook(self._own_hooks().forward_pre, Hook(hook, with_kwargs), prepend)
+
+    def register_forward_hook(
+        self, hook: Callable[..., Any], *, prepend: bool = False, with_kwargs: bool = False, always_call: bool = False
+    ) -> RemovableHandle:
+        """Call `hook(module, args, output)` after `forward`; what it returns, unless None, replaces the output."""
+        return add_hook(self._own_hooks().forward, Hook(hook, with_kwargs, always_call), prepend)
+
+    def register_full_backward_hook(self, hook: Callable[..., Any], prepend: bool = False) -> RemovableHandle:
+        """Call `hook(module, grad_input, grad_output)` when the gradients of the inputs are known; a result replaces grad_input."""
+        return add_hook(self._own_hooks().backward, Hook(hook), prepend)
+
+    register_backward_hook = register_full_backward_hook
+
+    def register_full_backward_pre_hook(self, hook: Callable[..., Any], prepend: bool = False) -> RemovableHandle:
+        """Call `hook(module, grad_output)` before the gradient enters the module; a result replaces grad_output."""
+        return add_hook(self._own_hooks().backward_pre, Hook(hook), prepend)

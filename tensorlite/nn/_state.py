@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from ..autograd.graph import wrap
+from ..autograd.graph import RemovableHandle, _hook_ids, wrap
 from ..autograd.inplace import bump
 from ..tensor import Size, Tensor
 from .parameter import Parameter, is_lazy
@@ -201,3 +201,80 @@ def _base() -> type[Module]:
     from .module import Module
 
     return Module
+
+
+def _add(hooks: Any, hook: Callable[..., Any]) -> RemovableHandle:
+    key = _hook_ids()
+    hooks[key] = hook
+    return RemovableHandle(hooks, key)
+
+
+class WithState:
+    """The part of Module that saves and loads, and registers hooks around that."""
+
+    _state_hooks: StateHooks | None = None
+
+    def get_extra_state(self) -> Any:
+        """What else belongs in the state_dict; a subclass that overrides it also overrides `set_extra_state`."""
+        raise RuntimeError("Reached a code path in Module.get_extra_state() that should never be called.")
+
+    def set_extra_state(self, state: Any) -> None:
+        """Take back what `get_extra_state` gave."""
+        raise RuntimeError("Reached a code path in Module.set_extra_state() that should never be called.")
+
+    def state_dict(self: Any, *args: Any, destination: Any = None, prefix: str = "", keep_vars: bool = False) -> Any:
+        """All parameters and persistent buffers by dotted name, sharing memory with the module; detached unless `keep_vars`."""
+        if args:  # torch's old positional form
+            given = dict(zip(("destination", "prefix", "keep_vars"), args, strict=False))
+            return self.state_dict(**{"destination": destination, "prefix": prefix, "keep_vars": keep_vars, **given})
+        return save(self, destination, prefix, keep_vars)
+
+    def _save_to_state_dict(self: Any, destination: Any, prefix: str, keep_vars: bool) -> None:
+        for name, t in persistent(self):
+            destination[prefix + name] = t if keep_vars or is_lazy(t) else t.detach()
+        if type(self).get_extra_state is not WithState.get_extra_state:
+            destination[prefix + EXTRA] = self.get_extra_state()
+
+    def load_state_dict(
+        self: Any, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False
+    ) -> IncompatibleKeys:
+        """Copy the values of a state_dict into the module. Values may be tensors or anything that NumPy can read as an array.
+
+        Raises RuntimeError with all missing and unexpected keys and all size mismatches; `strict=False` allows the first two and returns them.
+        """
+        return load(self, state_dict, strict, assign)
+
+    def _load_from_state_dict(
+        self: Any, state_dict: Any, prefix: str, local_metadata: dict[str, Any], strict: bool,
+        missing_keys: list[str], unexpected_keys: list[str], error_msgs: list[str],
+    ) -> None:  # fmt: skip
+        load_own(self, state_dict, prefix, local_metadata, strict, missing_keys, unexpected_keys, error_msgs)
+
+    def _own_state_hooks(self) -> StateHooks:
+        if self._state_hooks is None:
+            object.__setattr__(self, "_state_hooks", StateHooks())
+        assert self._state_hooks is not None
+        return self._state_hooks
+
+    def register_state_dict_pre_hook(self, hook: Callable[..., Any]) -> RemovableHandle:
+        """Call `hook(module, prefix, keep_vars)` before the module is saved."""
+        return _add(self._own_state_hooks().save_pre, hook)
+
+    def register_state_dict_post_hook(self, hook: Callable[..., Any]) -> RemovableHandle:
+        """Call `hook(module, state_dict, prefix, local_metadata)` after the module is saved."""
+        return _add(self._own_state_hooks().save_post, hook)
+
+    _register_state_dict_hook = register_state_dict_post_hook
+
+    def register_load_state_dict_pre_hook(self, hook: Callable[..., Any]) -> RemovableHandle:
+        """Call `hook(module, state_dict, prefix, local_metadata, strict, missing_keys, unexpected_keys, error_msgs)` before loading."""
+        return _add(self._own_state_hooks().load_pre, hook)
+
+    def _register_load_state_dict_pre_hook(
+        self, hook: Callable[..., Any], with_module: bool = False
+    ) -> RemovableHandle:
+        return self.register_load_state_dict_pre_hook(hook if with_module else lambda module, *rest: hook(*rest))
+
+    def register_load_state_dict_post_hook(self, hook: Callable[..., Any]) -> RemovableHandle:
+        """Call `hook(module, incompatible_keys)` after loading; it may change the two lists."""
+        return _add(self._own_state_hooks().load_post, hook)

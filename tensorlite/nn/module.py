@@ -6,21 +6,20 @@ import warnings
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Self
 
-from ..autograd.graph import RemovableHandle, Variable, _hook_ids
+from ..autograd.graph import Variable
 from ..dtypes import dtype as dtype_type
 from ..dtypes import float16, float32, float64
 from ..tensor import Tensor
 from ..tensor import device as device_type
-from . import _hooks, _state
+from . import _hooks
 from ._hooks import (
     GLOBAL,
-    Hook,
-    Hooks,
-    add_hook,
+    WithHooks,
     register_module_forward_hook,
     register_module_forward_pre_hook,
     register_module_full_backward_hook,
 )
+from ._state import WithState
 from .parameter import Buffer, Parameter, is_lazy
 
 __all__ = [
@@ -34,7 +33,7 @@ _NOT_STARTED = "cannot assign {} before Module.__init__() call"
 Tensors = Callable[[Any], Any]
 
 
-class Module:
+class Module(WithHooks, WithState):
     """A part of a model: parameters, buffers and further modules, and a `forward` that says what it computes.
 
     Parameters and modules assigned to attributes are registered, in order; `register_buffer` adds tensors that are saved but not learned.
@@ -47,8 +46,6 @@ class Module:
     _buffers: dict[str, Tensor | None]
     _modules: dict[str, Module | None]
     _non_persistent_buffers_set: set[str]
-    _hooks: Hooks | None = None
-    _state_hooks: _state.StateHooks | None = None
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         if args or kwargs:
@@ -443,103 +440,6 @@ class Module:
         """The module itself; processes get copies."""
         return self
 
-    # -- hooks --------------------------------------------------------------------------------------------------------
-
-    def _own_hooks(self) -> Hooks:
-        if self._hooks is None:
-            object.__setattr__(self, "_hooks", Hooks())
-        assert self._hooks is not None
-        return self._hooks
-
-    def register_forward_pre_hook(
-        self, hook: Callable[..., Any], *, prepend: bool = False, with_kwargs: bool = False
-    ) -> RemovableHandle:
-        """Call `hook(module, args)` before `forward`; what it returns, unless None, replaces the arguments."""
-        return add_hook(self._own_hooks().forward_pre, Hook(hook, with_kwargs), prepend)
-
-    def register_forward_hook(
-        self, hook: Callable[..., Any], *, prepend: bool = False, with_kwargs: bool = False, always_call: bool = False
-    ) -> RemovableHandle:
-        """Call `hook(module, args, output)` after `forward`; what it returns, unless None, replaces the output."""
-        return add_hook(self._own_hooks().forward, Hook(hook, with_kwargs, always_call), prepend)
-
-    def register_full_backward_hook(self, hook: Callable[..., Any], prepend: bool = False) -> RemovableHandle:
-        """Call `hook(module, grad_input, grad_output)` when the gradients of the inputs are known; a result replaces grad_input."""
-        return add_hook(self._own_hooks().backward, Hook(hook), prepend)
-
-    register_backward_hook = register_full_backward_hook
-
-    def register_full_backward_pre_hook(self, hook: Callable[..., Any], prepend: bool = False) -> RemovableHandle:
-        """Call `hook(module, grad_output)` before the gradient enters the module; a result replaces grad_output."""
-        return add_hook(self._own_hooks().backward_pre, Hook(hook), prepend)
-
-    def _own_state_hooks(self) -> _state.StateHooks:
-        if self._state_hooks is None:
-            object.__setattr__(self, "_state_hooks", _state.StateHooks())
-        assert self._state_hooks is not None
-        return self._state_hooks
-
-    def register_state_dict_pre_hook(self, hook: Callable[..., Any]) -> RemovableHandle:
-        """Call `hook(module, prefix, keep_vars)` before the module is saved."""
-        return _add(self._own_state_hooks().save_pre, hook)
-
-    def register_state_dict_post_hook(self, hook: Callable[..., Any]) -> RemovableHandle:
-        """Call `hook(module, state_dict, prefix, local_metadata)` after the module is saved."""
-        return _add(self._own_state_hooks().save_post, hook)
-
-    _register_state_dict_hook = register_state_dict_post_hook
-
-    def register_load_state_dict_pre_hook(self, hook: Callable[..., Any]) -> RemovableHandle:
-        """Call `hook(module, state_dict, prefix, local_metadata, strict, missing_keys, unexpected_keys, error_msgs)` before loading."""
-        return _add(self._own_state_hooks().load_pre, hook)
-
-    def _register_load_state_dict_pre_hook(
-        self, hook: Callable[..., Any], with_module: bool = False
-    ) -> RemovableHandle:
-        return self.register_load_state_dict_pre_hook(hook if with_module else lambda module, *rest: hook(*rest))
-
-    def register_load_state_dict_post_hook(self, hook: Callable[..., Any]) -> RemovableHandle:
-        """Call `hook(module, incompatible_keys)` after loading; it may change the two lists."""
-        return _add(self._own_state_hooks().load_post, hook)
-
-    # -- saving and loading -------------------------------------------------------------------------------------------
-
-    def get_extra_state(self) -> Any:
-        """What else belongs in the state_dict; a subclass that overrides it also overrides `set_extra_state`."""
-        raise RuntimeError("Reached a code path in Module.get_extra_state() that should never be called.")
-
-    def set_extra_state(self, state: Any) -> None:
-        """Take back what `get_extra_state` gave."""
-        raise RuntimeError("Reached a code path in Module.set_extra_state() that should never be called.")
-
-    def state_dict(self, *args: Any, destination: Any = None, prefix: str = "", keep_vars: bool = False) -> Any:
-        """All parameters and persistent buffers by dotted name, sharing memory with the module; detached unless `keep_vars`."""
-        if args:  # torch's old positional form
-            given = dict(zip(("destination", "prefix", "keep_vars"), args, strict=False))
-            return self.state_dict(**{"destination": destination, "prefix": prefix, "keep_vars": keep_vars, **given})
-        return _state.save(self, destination, prefix, keep_vars)
-
-    def _save_to_state_dict(self, destination: Any, prefix: str, keep_vars: bool) -> None:
-        for name, t in _state.persistent(self):
-            destination[prefix + name] = t if keep_vars or is_lazy(t) else t.detach()
-        if type(self).get_extra_state is not Module.get_extra_state:
-            destination[prefix + _state.EXTRA] = self.get_extra_state()
-
-    def load_state_dict(
-        self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False
-    ) -> _state.IncompatibleKeys:
-        """Copy the values of a state_dict into the module. Values may be tensors or anything that NumPy can read as an array.
-
-        Raises RuntimeError with all missing and unexpected keys and all size mismatches; `strict=False` allows the first two and returns them.
-        """
-        return _state.load(self, state_dict, strict, assign)
-
-    def _load_from_state_dict(
-        self, state_dict: Any, prefix: str, local_metadata: dict[str, Any], strict: bool,
-        missing_keys: list[str], unexpected_keys: list[str], error_msgs: list[str],
-    ) -> None:  # fmt: skip
-        _state.load_own(self, state_dict, prefix, local_metadata, strict, missing_keys, unexpected_keys, error_msgs)
-
     # -- printing -----------------------------------------------------------------------------------------------------
 
     def extra_repr(self) -> str:
@@ -568,12 +468,6 @@ class Module:
 def indent(text: str) -> str:
     """All lines but the first moved two places to the right."""
     return text.replace("\n", "\n  ")
-
-
-def _add(hooks: Any, hook: Callable[..., Any]) -> RemovableHandle:
-    key = _hook_ids()
-    hooks[key] = hook
-    return RemovableHandle(hooks, key)
 
 
 def _type_of(value: Any) -> str:
