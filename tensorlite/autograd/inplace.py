@@ -13,7 +13,6 @@ import numpy as np
 
 from ..dtypes import from_numpy_dtype
 from ..ops.basic import cast
-from ..ops.complex import view_as_complex, view_as_real
 from ..ops.index import getitem
 from ..ops.softmax import plain_dtype
 from ..ops.table import Op, op
@@ -273,6 +272,8 @@ def _of_region(g: Any, chain: Any, x_shape: Any) -> Any:
     """The part of the base's gradient that belongs to the view."""
     if not _reinterprets(chain):
         return getitem(g.reshape(-1), _region(x_shape, chain))
+    from ..ops.complex import view_as_complex, view_as_real
+
     is_complex = plain_dtype(g).kind == "c"
     where, pairs = _real_region(x_shape, is_complex, chain)
     taken = getitem((view_as_real(g) if is_complex else g).reshape(-1), where)

@@ -8,10 +8,10 @@ import importlib
 
 from .table import OPS, Op, op
 
-CORE = ("basic", "compare", "complex", "elementwise", "index", "linalg", "pairwise", "reduce", "rounding", "shape")
+CORE = ("basic", "compare", "elementwise", "index", "linalg", "reduce", "rounding", "shape")
 FURTHER = (
-    "activation", "along", "attention", "conv", "cumulative", "decompositions", "dropout", "embedding", "extrema", "fill", "gather", "join",
-    "linear", "loss", "masked", "norm", "pool", "rearrange", "scatter_reduce", "slices", "softmax", "solve", "sort", "sparse", "special", "take",
+    "activation", "along", "attention", "complex", "conv", "cumulative", "decompositions", "dropout", "embedding", "extrema", "fill", "gather", "join",
+    "linear", "loss", "masked", "norm", "pairwise", "pool", "rearrange", "scatter_reduce", "slices", "softmax", "solve", "sort", "sparse", "special", "take",
 )  # fmt: skip
 
 

@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 
 from .analytic import branch, conj, ordered, state
-from .complex import real
 from .table import Op, elementwise, op
 
 
@@ -93,7 +92,7 @@ def _sgn_grad(g: Any, x: Any, out: Any) -> Any:
     if x.dtype.is_complex if hasattr(x.dtype, "is_complex") else x.dtype.kind == "c":
         modulus = abs(x)
         along = g.conj() * out  # only what turns the direction counts
-        return np.where(modulus == 0, 0, (g - real(along) * out) / np.where(modulus == 0, 1, modulus))
+        return np.where(modulus == 0, 0, (g - along.real * out) / np.where(modulus == 0, 1, modulus))
     return no_slope(g)
 
 
