@@ -30,9 +30,10 @@ def _extra(name: str) -> Any:
 
 
 def raw_table(train: pl.DataFrame, test: pl.DataFrame, spec: ClaimSpec = CLAIM_SPEC) -> tuple[Floats, Floats]:
-    """Prepared claims as numbers: numbers as they are; codes and categories by their place in the sorted values of
-    their kind, so that neighbours in a hierarchy are neighbours here, -1 for values that `train` lacks; NaN for missing
-    ones; and whether member and provider are of one state, which no tree finds out from two columns."""
+    """Prepared claims as numbers: numbers as they are, days between two dates, ratios over the medians of `train`; codes
+    and categories by their place in the sorted values of their kind, so that neighbours in a hierarchy are neighbours
+    here, -1 for values that `train` lacks; NaN for missing ones; and whether member and provider are of one state, which
+    no tree finds out from two columns."""
     kinds: dict[str, set[str]] = {}
     for field in spec.fields:
         if not _is_number(field, train):
@@ -40,23 +41,23 @@ def raw_table(train: pl.DataFrame, test: pl.DataFrame, spec: ClaimSpec = CLAIM_S
             for name in field.columns:
                 values |= set(train[name].cast(pl.String).drop_nulls().unique())
     codes = {kind: {value: k for k, value in enumerate(sorted(values))} for kind, values in kinds.items()}
-    return _numbers(train, spec, codes), _numbers(test, spec, codes)
+    return _numbers(train, train, spec, codes), _numbers(test, train, spec, codes)
 
 
 def _is_number(field: FieldSpec, frame: pl.DataFrame) -> bool:
-    return field.numeric and frame.schema[field.columns[0]].is_numeric()
+    return field.kind == "days" or (field.numeric and frame.schema[field.columns[0]].is_numeric())
 
 
 def _kind(field: FieldSpec) -> str:
     return "state" if field.name.endswith("state") else field.hierarchy or field.name
 
 
-def _numbers(frame: pl.DataFrame, spec: ClaimSpec, codes: dict[str, dict[str, int]]) -> Floats:
+def _numbers(frame: pl.DataFrame, train: pl.DataFrame, spec: ClaimSpec, codes: dict[str, dict[str, int]]) -> Floats:
     columns = []
     for field in spec.fields:
-        for name in field.columns:
+        for rank, name in enumerate(field.columns, start=1):
             if _is_number(field, frame):
-                columns.append(frame[name].cast(pl.Float64).to_numpy())
+                columns.append(_number(frame, train, field, rank, name))
                 continue
             known = codes.get(_kind(field), {})
             text = frame[name].cast(pl.String).to_list()
@@ -64,6 +65,19 @@ def _numbers(frame: pl.DataFrame, spec: ClaimSpec, codes: dict[str, dict[str, in
     home = next(name for name in ("member_state", "state") if name in frame.columns)
     same = frame.select((pl.col(home) == pl.col("provider_state")).fill_null(True)).to_series()
     return np.column_stack([*columns, same.cast(pl.Float64).to_numpy()])
+
+
+def _number(frame: pl.DataFrame, train: pl.DataFrame, field: FieldSpec, rank: int, name: str) -> Floats:
+    if field.kind == "days":
+        days = pl.col(name).cast(pl.Date) - pl.col(field.since or "").cast(pl.Date)
+        return frame.select(days.dt.total_days().cast(pl.Float64)).to_series().to_numpy()
+    value = pl.col(name).cast(pl.Float64)
+    if field.kind == "ratio":
+        group = field.group_column(rank)
+        medians = train.group_by(group).agg(value.median().alias("__median"))
+        frame = frame.select(name, group).join(medians, on=group, how="left", maintain_order="left")
+        value = value / pl.col("__median").fill_null(train[name].cast(pl.Float64).median())
+    return frame.select(value).to_series().to_numpy()
 
 
 def ecod(train: Floats, test: Floats) -> Floats:
@@ -107,9 +121,13 @@ def lightgbm_scores(train: Floats, labels: Bools, test: Floats, seed: int = 0) -
 
 
 def naive_bayes(tokenizer: FieldTokenizer, train: ClaimBatch, test: ClaimBatch, smoothing: float = 1.0) -> Floats:
-    """The masked idea without a network: each single-valued field from the others by naive Bayes; the largest surprise,
-    each field's on the scale of its training quantiles."""
-    columns = [name for name in tokenizer.field_names if len(_spec(tokenizer, name).columns) == 1]
+    """The masked idea without a network: each field from the others by naive Bayes, of lists of codes the first; the
+    largest surprise, each field's on the scale of its training quantiles."""
+    columns = [
+        name
+        for name in tokenizer.field_names
+        if len(_spec(tokenizer, name).columns) == 1 or _spec(tokenizer, name).kind == "code"
+    ]
     learned, judged = (np.stack([_offsets(tokenizer, b, name) for name in columns], axis=1) for b in (train, test))
     sizes = [tokenizer.slices[name].stop - tokenizer.slices[name].start for name in columns]
     scores = np.zeros(len(judged))

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -17,6 +17,7 @@ __all__ = ["Evidence", "Fusion", "class_weights"]
 
 Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
+Kind = Literal["logistic", "neural"]
 
 CLIP = 10.0  # -log10 p beyond this says no more
 XI = 0.25  # e-value of a p-value: xi * p ** (xi - 1) (Vovk and Wang 2021)
@@ -42,6 +43,15 @@ class Evidence:
         return Evidence(
             self.edits, self.flags[rows], self.names, self.fields[rows], self.claim_p[rows], self.amount[rows]
         )
+
+    @staticmethod
+    def concatenate(parts: Sequence[Evidence]) -> Evidence:
+        """The claims of several parts, which hold the same edits and fields."""
+        arrays = (
+            np.concatenate([getattr(part, name) for part in parts]) for name in ("flags", "fields", "claim_p", "amount")
+        )
+        flags, fields, claim_p, amount = arrays
+        return Evidence(parts[0].edits, flags, parts[0].names, fields, claim_p, amount)
 
     @property
     def score(self) -> Floats:
@@ -88,27 +98,50 @@ class Fusion:
         labels: Bools,
         *,
         ridge: float = 1.0,
-        kind: Literal["logistic", "neural"] = "logistic",
+        kind: Kind = "logistic",
     ) -> Fusion:
         """Learn the head on one part of the labelled claims and the calibration on another."""
-        features = head.features()
+        fitted = cls._head(head, head_labels, ridge, kind)
+        prior, scores = float(labels.mean()), fitted.rank(calibration)
+        return replace(fitted, prior=prior, calibrator=Calibrator.fit(scores, labels))
+
+    @classmethod
+    def fit_crossed(
+        cls,
+        evidence: Evidence,
+        labels: Bools,
+        folds: npt.NDArray[np.int64],
+        *,
+        ridge: float = 1.0,
+        kind: Kind = "logistic",
+    ) -> Fusion:
+        """Learn the head on all labelled claims, and the calibration from the scores that heads give to the folds that
+        they have not seen; rows of one member must be in one fold."""
+        scores = np.empty(len(labels))
+        for fold in np.unique(folds):
+            inside = folds == fold
+            part = cls._head(evidence.take(~inside), labels[~inside], ridge, kind)
+            scores[inside] = part.rank(evidence.take(inside))
+        return replace(cls._head(evidence, labels, ridge, kind), calibrator=Calibrator.fit(scores, labels))
+
+    @classmethod
+    def _head(cls, evidence: Evidence, labels: Bools, ridge: float, kind: Kind) -> Fusion:
+        """A head without calibration."""
+        features, prior = evidence.features(), float(labels.mean())
         if kind == "neural":
-            network = NeuralHead.fit(features, head_labels, class_weights(head_labels))
-            calibrator = Calibrator.fit(network(calibration.features()), labels)
-            return cls(float(labels.mean()), None, calibrator, network)
-        stated = np.array([EDITS[name].weight for name in head.edits])
+            return cls(prior, network=NeuralHead.fit(features, labels, class_weights(labels)))
+        stated = np.array([EDITS[name].weight for name in evidence.edits])
         centre = np.zeros(features.shape[1])
         centre[: len(stated)] = stated
         weights = logistic_regression(
-            features, head_labels.astype(np.float64), weights=class_weights(head_labels), ridge=ridge, centre=centre
+            features, labels.astype(np.float64), weights=class_weights(labels), ridge=ridge, centre=centre
         )
         # An edit that the labelled claims never show cannot be learned: it gets its stated weight on the learned scale.
-        shown = head.flags.any(axis=0)
+        shown = evidence.flags.any(axis=0)
         if shown.any():
             scale = (weights[: len(stated)][shown] @ stated[shown]) / (stated[shown] @ stated[shown])
             weights[: len(stated)][~shown] = max(1.0, scale) * stated[~shown]
-        scores = _linear(calibration.features(), weights)
-        return cls(float(labels.mean()), weights, Calibrator.fit(scores, labels))
+        return cls(prior, weights)
 
     def probability(self, evidence: Evidence) -> Floats:
         """Probability (N,) that a claim is not what it should be."""

@@ -58,14 +58,16 @@ class NeuralHead:
         epochs: int = 40,
         batch_size: int = 256,
         seed: int = 0,
+        focus: float = 0.0,
     ) -> NeuralHead:
-        """Learn from features (N, D), labels (N,) and weights (N,) of the claims."""
+        """Learn from features (N, D), labels (N,) and weights (N,) of the claims; `focus` is the exponent by which the
+        focal loss turns from claims that are judged well already (Lin et al. 2017), 0 for plain cross-entropy."""
         mean, scale = x.mean(axis=0), np.maximum(x.std(axis=0), 1e-3)
         inputs = np.clip((x - mean) / scale, -8, 8).astype(np.float32)
         with tl.random.fork_rng():
             networks = [
                 _fit_one(inputs, labels.astype(np.float32), weights.astype(np.float32), hidden, epochs, batch_size,
-                         seed + k)
+                         seed + k, focus)
                 for k in range(members)
             ]  # fmt: skip
         return cls(mean, scale, networks)
@@ -104,6 +106,7 @@ def _fit_one(
     epochs: int,
     batch_size: int,
     seed: int,
+    focus: float,
 ) -> _Network:
     tl.manual_seed(seed)
     rng = np.random.default_rng(seed)
@@ -118,11 +121,11 @@ def _fit_one(
         for start in range(0, len(shuffled), batch_size):
             rows = shuffled[start : start + batch_size]
             optimizer.zero_grad()
-            _loss(net, x[rows], y[rows], w[rows]).backward()
+            _loss(net, x[rows], y[rows], w[rows], focus).backward()
             optimizer.step()
         net.eval()
         with tl.no_grad():
-            loss = float(_loss(net, x[kept], y[kept], w[kept]).item())
+            loss = float(_loss(net, x[kept], y[kept], w[kept], focus).item())
         if loss < best - 1e-4:
             best, patience = loss, 0
             state = {name: tl.from_numpy(value.numpy().copy()) for name, value in net.state_dict().items()}
@@ -135,6 +138,12 @@ def _fit_one(
     return net
 
 
-def _loss(net: _Network, x: npt.NDArray[np.float32], y: npt.NDArray[np.float32], w: npt.NDArray[np.float32]) -> Tensor:
-    logits = net(tl.from_numpy(x))
-    return F.binary_cross_entropy_with_logits(logits, tl.from_numpy(y), tl.from_numpy(w))
+def _loss(
+    net: _Network, x: npt.NDArray[np.float32], y: npt.NDArray[np.float32], w: npt.NDArray[np.float32], focus: float
+) -> Tensor:
+    logits, target = net(tl.from_numpy(x)), tl.from_numpy(y)
+    if not focus:
+        return F.binary_cross_entropy_with_logits(logits, target, tl.from_numpy(w))
+    each = F.binary_cross_entropy_with_logits(logits, target, tl.from_numpy(w), reduction="none")
+    missed = tl.sigmoid(logits * (1 - 2 * target))  # 1 - p of the true class
+    return (missed**focus * each).mean()

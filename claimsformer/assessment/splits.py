@@ -6,11 +6,13 @@ import hashlib
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import polars as pl
 
 from claimsformer.errors import ConfigError, LeakageError
 
-__all__ = ["check_disjoint", "check_in_order", "split_by", "split_by_time"]
+__all__ = ["check_disjoint", "check_in_order", "member_folds", "split_by", "split_by_time"]
 
 
 def split_by(frame: pl.DataFrame, key: str, shares: Mapping[str, float], seed: int = 0) -> dict[str, pl.DataFrame]:
@@ -37,6 +39,12 @@ def split_by(frame: pl.DataFrame, key: str, shares: Mapping[str, float], seed: i
 def split_by_time(frame: pl.DataFrame, first_test_day: Any, date: str = "service_from") -> dict[str, pl.DataFrame]:
     """Claims before a day, and from that day on."""
     return {"train": frame.filter(pl.col(date) < first_test_day), "test": frame.filter(pl.col(date) >= first_test_day)}
+
+
+def member_folds(members: pl.Series, n: int = 5, seed: int = 0) -> npt.NDArray[np.int64]:
+    """A fold from 0 to n - 1 for each row, the same for all rows of a member."""
+    fold = {m: hashlib.blake2b(f"{seed}|{m}".encode(), digest_size=7).digest() for m in members.unique()}
+    return np.array([int.from_bytes(fold[m]) % n for m in members], dtype=np.int64)
 
 
 def check_disjoint(train: pl.DataFrame, test: pl.DataFrame, key: str = "member_id") -> None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import polars as pl
 import pytest
 
-from claimsformer.assessment.synpuf import STAY_PASSES, STAY_SPEC, TYPES, load, run
+from claimsformer.assessment.stays import STAY_QUESTIONS, STAY_SPEC, prepare_stays
+from claimsformer.assessment.synpuf import FIELD_OF, TYPES, load, run
 from claimsformer.errors import ReadError
 
 pytestmark = pytest.mark.data
@@ -23,16 +24,25 @@ def test_no_sample_shares_a_member_with_another() -> None:
     assert seen["bene"].is_unique().all()
 
 
-def test_the_passes_name_fields() -> None:
-    assert set(STAY_PASSES) <= {field.name for field in STAY_SPEC.fields}
+def test_the_questions_are_about_fields_of_the_specification() -> None:
+    names = {field.name for field in STAY_SPEC.fields}
+    assert {question.field for question in STAY_QUESTIONS} <= names
+    assert set(FIELD_OF.values()) <= {question.field for question in STAY_QUESTIONS}
+
+
+def test_conditions_are_those_that_the_member_has() -> None:
+    some = data().head(300)
+    prepared = prepare_stays(some)
+    for name in ("chf", "diab"):
+        assert (prepared[name] == name).fill_null(False).to_list() == (some[name].cast(pl.String) == "1").to_list()
 
 
 @pytest.mark.slow
 def test_the_smallest_run() -> None:
     pytest.importorskip("lightgbm")
     data()
-    found = run(epochs=1, d_model=16, samples=1, n_bootstrap=20, tell=lambda line: None)
+    found = run(epochs=1, d_model=16, samples=1, n_bootstrap=20, test=13, tell=lambda line: None)
     assert set(found["types"]) == set(TYPES)
-    assert found["types"]["impossible_days"]["claimsformer with labels"] > 0.95
+    assert found["types"]["impossible_days"]["claimsformer with labels, neural head"] > 0.95
     assert found["types"]["duplicate"]["claimsformer without labels"] > 0.9
     assert found["fingerprints"] == []
