@@ -163,7 +163,9 @@ class ClaimsProcessor:
             done += n
             on_progress(what, done / max(1, len(batch)))
 
-        return surprises(HiddenTokenModel(self._model), self._tokenizer, batch, PASSES, batch_size=512, on_batch=on_batch)
+        return surprises(
+            HiddenTokenModel(self._model), self._tokenizer, batch, PASSES, batch_size=512, on_batch=on_batch
+        )
 
     def _evidence(self, claims: pl.DataFrame, found: Surprises, findings: pl.DataFrame) -> Evidence:
         fields = self._calibration.evidence(found)

@@ -72,4 +72,3 @@ def _gathered(rows: Ints, columns: Ints, n: int) -> tuple[Ints, Ints]:
     asking = np.zeros((n, width), dtype=np.int64)
     asking[rows, place] = columns
     return asking, rows * width + place
-
