@@ -32,6 +32,7 @@ def dot(view: View, *, fixed_sizes: bool = False) -> str:
     boxes: dict[str | None, list[Box]] = {}
     for box in view.boxes:
         boxes.setdefault(box.group, []).append(box)
+    edges = _by_cluster(view)
     out += [f"  {_node(box, fixed_sizes)}" for box in boxes.get(None, ())]
     stack: list[Group | None] = list(reversed(below.get(None, ())))
     while stack:
@@ -42,10 +43,32 @@ def dot(view: View, *, fixed_sizes: bool = False) -> str:
         out.append(f"  subgraph {quote('cluster_' + current.key)} {{")
         out.append(f"    {_cluster(current, fixed_sizes)}")
         out += [f"    {_node(box, fixed_sizes)}" for box in boxes.get(current.key, ())]
+        out += [f"    {_edge(i, view.links[i], view.backward)}" for i in edges.get(current.key, ())]
         stack.append(None)
         stack += reversed(below.get(current.key, ()))
-    out += [f"  {_edge(i, link, view.backward)}" for i, link in enumerate(view.links)]
+    out += [f"  {_edge(i, view.links[i], view.backward)}" for i in edges.get(None, ())]
     return "\n".join([*out, "}"]) + "\n"
+
+
+def _by_cluster(view: View) -> dict[str | None, list[int]]:
+    """Numbers of the links to write in each cluster: dot keeps a long arc inside its cluster only if it is written there."""
+    parent = {group.key: group.parent for group in view.groups}
+    home = {box.key: box.group for box in view.boxes}
+
+    def around(key: str | None) -> list[str | None]:
+        chain = [key]
+        while chain[-1] is not None:
+            chain.append(parent[chain[-1]])
+        return chain
+
+    found: dict[str | None, list[int]] = {}
+    for i, link in enumerate(view.links):
+        at = None
+        if link.kind in {"skip", "loop"}:
+            others = around(home[link.dst])
+            at = next(key for key in around(home[link.src]) if key in others)
+        found.setdefault(at, []).append(i)
+    return found
 
 
 def quote(text: str) -> str:
@@ -98,7 +121,9 @@ def _cluster(group: Group, fixed: bool) -> str:
     title = f"{group.title}   {group.subtitle}".rstrip()
     label = '""' if fixed else quote(title)
     if fixed:  # an empty label of the right size keeps the room for the caption
-        label = quote("x" * max(1, round(title_width(group) / 5.5)))
+        label = quote(
+            "x" * max(1, round(title_width(group) / 5.5) + (16 if group.repeats > 1 else 2))
+        )  # and for its loop
     fill = LIGHT["cluster1" if group.depth % 2 else "cluster2"]
     return (
         f'graph [style="rounded,filled" fillcolor="{fill}" color="{LIGHT["cluster-border"]}" penwidth=1 '

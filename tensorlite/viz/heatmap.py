@@ -159,7 +159,7 @@ def flow(title: str, series: Mapping[str, Array], steps: Sequence[float] | None,
     for i, name in enumerate(names):
         y = 44.0 + row * i + 13.0
         last = float(values[i, -1])
-        words = " ".join(sorted({flag(float(v)) for v in values[i]} - {""}))
+        words = flag(last) or _at_times([flag(float(v)) for v in values[i]])
         body.append(
             f'<text x="{label - 8:g}" y="{y:g}" text-anchor="end">{text(clip(one_line(name), 11.0, 300.0))}</text>'
         )
@@ -171,8 +171,14 @@ def flow(title: str, series: Mapping[str, Array], steps: Sequence[float] | None,
     body.append(f'<text x="{label + wide_map:g}" y="{foot:g}" text-anchor="end">step {number(at[-1])}</text>')
     body += _legend(label, foot + 12.0, f"1e{low:.1f}", f"1e{high:.1f}", False)
     words_table = table(["layer", "first", "last", ""], rows)
-    svg = document(title, words_table, body, label + wide_map + 190.0, foot + 52.0, theme)
+    svg = document(title, words_table, body, label + wide_map + 250.0, foot + 52.0, theme)
     return Picture(title, svg, f"{one_line(title)}\n{words_table}\n", theme=theme)
+
+
+def _at_times(words: Sequence[str]) -> str:
+    """What was flagged in some steps but is not in the last."""
+    kinds = sorted(set(words) - {""})
+    return ", ".join(f"{word} in {words.count(word)} of {len(words)} steps" for word in kinds)
 
 
 # -- input ------------------------------------------------------------------------------------------------------------

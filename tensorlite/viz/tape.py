@@ -331,10 +331,11 @@ class Tape:
 
 def _runner(op: Any, outputs: Sequence[Any]) -> Callable[[list[Any]], tuple[Any, ...]] | None:
     """How to compute the arrays of `outputs` again from those of the operands; None where that is not known."""
-    if OPS.get(op.name) is op:
+    known = OPS.get(op.name)
+    if known is not None and known is op:
 
         def run(values: list[Any]) -> tuple[Any, ...]:
-            out, _ = compute(op, values)
+            out, _ = compute(known, values)
             return tuple(out) if isinstance(out, tuple | list) else (np.asarray(out),)
 
         return run

@@ -209,3 +209,9 @@ def test_masked_keys_are_not_listed_and_a_page_of_many_heads_stays_small() -> No
     assert many.html.count('"top":[]') == 0
     crowded = viz.attention(np.ones((12, 12, 128, 128), np.float32), layer=3, head=4)
     assert crowded.html.count('"top":[]') == 143  # its numbers would make the page megabytes larger
+
+
+def test_a_norm_that_vanished_once_is_not_called_vanishing_now() -> None:
+    lines = viz.gradient_flow({"a": [1.0, 1e-9, 0.5], "b": [1.0, 1.0, 1e-9]}).text.splitlines()
+    assert lines[2].split(maxsplit=3)[3] == "vanishing in 1 of 3 steps"
+    assert lines[3].split(maxsplit=3)[3] == "vanishing"
