@@ -123,7 +123,8 @@ def logit(x: Any, eps: Any = None) -> Any:
 def _logit_grad(g: Any, x: Any, eps: Any) -> Any:
     if eps is None:
         legal = (x >= 0) & (x <= 1)
-        return np.where((x == 0) | (x == 1), g * math.inf, np.where(legal, g / (x * (1 - x)), math.nan))
+        # the factor by itself: of `where(…, g * inf, …)` the branch not taken would give NaN as the derivative with respect to g
+        return g * np.where((x == 0) | (x == 1), math.inf, np.where(legal, 1 / (x * (1 - x)), math.nan))
     inside = (x >= eps) & (x <= 1 - eps)
     return np.where(inside, g / (x * (1 - x)), 0)
 
