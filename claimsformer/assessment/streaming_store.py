@@ -46,7 +46,7 @@ class WorkFolder:
         self.task = task
 
     def __enter__(self) -> WorkFolder:
-        self.path.mkdir(parents=True, exist_ok=True)
+        self.path.mkdir(mode=0o700, parents=True, exist_ok=True)  # claims as they are will stand in it
         self._lock = (self.path / "lock").open("a")
         _lock(self._lock, self.path.name)
         known = self.note("task")
