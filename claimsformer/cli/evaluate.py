@@ -17,6 +17,7 @@ _EPILOG = """\b
 Examples:
   claimsformer evaluate
   claimsformer evaluate --synpuf --samples 2 --epochs 1
+  claimsformer evaluate --provider-fraud
   claimsformer evaluate test.parquet --history train.parquet --truth truth.csv --model my_model
 """
 
@@ -28,6 +29,7 @@ Examples:
 @click.option("--model", type=click.Path(exists=True, file_okay=False), help="A trained model's folder.")
 @click.option("--claims", type=click.IntRange(min=600), default=40_000, help="Without FILE: size of train --quick.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Without FILE: seed of train --quick.")
+@click.option("--provider-fraud", is_flag=True, help="The experiment on real labels of providers (the same folder).")
 @click.option("--synpuf", is_flag=True, help="The experiment on real claims (data in CLAIMSFORMER_DATA).")
 @click.option("--epochs", type=click.IntRange(min=1), default=4, show_default=True, help="With --synpuf.")
 @click.option("--samples", type=click.IntRange(1, 10), default=10, show_default=True, help="With --synpuf: to fit on.")
@@ -42,6 +44,7 @@ def command(
     model: str | None,
     claims: int,
     seed: int,
+    provider_fraud: bool,
     synpuf: bool,
     epochs: int,
     samples: int,
@@ -57,6 +60,9 @@ def command(
 
     Without FILE: the packaged model on the generated claims of members that its training set aside.
     """
+    if provider_fraud:
+        _provider_fraud(seed, bootstrap, as_json)
+        return
     if synpuf:
         _synpuf(epochs, samples, seed, bootstrap, as_json)
         return
@@ -116,6 +122,34 @@ def _synpuf(epochs: int, samples: int, seed: int, bootstrap: int, as_json: bool)
     click.echo(f"top field named: {found['top_field']}")
     click.echo(f"values that no real claim holds: {len(found['fingerprints'])}")
     click.echo("Everything, by type and method, with margins: claimsformer evaluate --synpuf --json")
+
+
+def _provider_fraud(seed: int, bootstrap: int, as_json: bool) -> None:
+    """Score providers fold by fold, by the transformer over their claims, by statistics, and by both."""
+    from claimsformer.assessment.providers import run
+    from claimsformer.assessment.providers_training import ProviderTraining
+    from claimsformer.assessment.synpuf import data_folder
+    from claimsformer.cli.output import print_json
+
+    found = run(
+        data_folder() / "provider_fraud", training=ProviderTraining(seed=seed), n_bootstrap=bootstrap,
+        tell=lambda line: click.echo(line, err=True),
+    )  # fmt: skip
+    if as_json:
+        print_json(found)
+        return
+    click.echo(
+        f"{found['providers']:,} providers with {found['claims']:,} claims, {found['positive']} positive; "
+        f"means over {len(found['folds'])} folds with 95 % intervals"
+    )
+    for name, m in found["mean"].items():
+        figures = "  ".join(f"{key.upper()} {m[key][0]:.3f} [{m[key][1]:.3f}, {m[key][2]:.3f}]" for key in m)
+        click.echo(f"  {name:<42} {figures}  within size {found['within_size_quintiles'][name]:.3f}")
+    for name, value in found["claim_level"].items():
+        click.echo(f"  by claim: {name:<54} AUROC {value:.3f}")
+    for line in found["left_out"]:
+        click.echo(f"left out: {line}")
+    click.echo("Everything, by fold: claimsformer evaluate --provider-fraud --json")
 
 
 def _show(found: Evaluation) -> None:
