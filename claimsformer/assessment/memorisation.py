@@ -43,9 +43,7 @@ def draw_secrets(prepared: pl.DataFrame, base: pl.DataFrame, n: int, rng: np.ran
     return repeated.with_columns(columns)
 
 
-def log_likelihood(
-    model: Predictor, tokenizer: FieldTokenizer, claims: ClaimBatch, *, batch_size: int = 512
-) -> Floats:
+def log_likelihood(model: Predictor, tokenizer: FieldTokenizer, claims: ClaimBatch, *, batch_size: int = 512) -> Floats:
     """Log pseudo-likelihood (N,) of the secret fields in nats: each token hidden by itself, given all the rest."""
     found = np.zeros(len(claims))
     for start in range(0, len(claims), batch_size):

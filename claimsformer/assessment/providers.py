@@ -189,9 +189,7 @@ def _within_size(data: ProviderSet, test: Ints, scores: Floats) -> float:
     return float(np.mean(found))
 
 
-def _mean(
-    labelled: list[tuple[Bools, Scores]], name: str, n: int, versus: str | None = None
-) -> dict[str, list[float]]:
+def _mean(labelled: list[tuple[Bools, Scores]], name: str, n: int, versus: str | None = None) -> dict[str, list[float]]:
     """[mean over folds, low, high] of each figure (or of its lead over `versus`), providers resampled within folds."""
     rng = np.random.default_rng(0)
     found: dict[str, list[float]] = {}

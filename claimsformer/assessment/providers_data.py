@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
@@ -130,8 +130,6 @@ def provider_statistics(claims: pl.DataFrame) -> pl.DataFrame:
 def _measured(claims: pl.DataFrame) -> pl.DataFrame:
     thru = pl.coalesce("discharge_date", "service_thru")
     amount = pl.col("paid_amount").cast(pl.Float64)
-    by_member = pl.col("service_from").sort().over("billing_provider_id", "member_id", mapping_strategy="explode")
-    del by_member
     return (
         claims.sort("billing_provider_id", "member_id", "service_from")
         .with_columns(

@@ -101,7 +101,7 @@ class ProviderTransformer(nn.Module):
     def forward(self, claims: Tensor, mask: Bools, share: Tensor, statistics: Tensor | None = None) -> Tensor:
         """Logits (B,). `mask` (B, T) is True for claims, `share` (B, 1) the part of the provider's claims that is
         given: sums are divided by it."""
-        b, t, _ = claims.shape
+        b = claims.shape[0]
         drop, d = self.config.dropout, self.config.d_model
         given = None if statistics is None or self.statistics is None else self.statistics(statistics)
         token = self.provider.reshape(1, 1, d).expand(b, 1, d)

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, Final
 
@@ -50,7 +50,7 @@ _VERDICT_SCHEMA: Final = pl.Schema(
         "abstained": pl.Boolean(),
         "screen": pl.Float32(),
         "full_model": pl.Boolean(),
-        "details": pl.String(),  # JSON: the assessment, or the edits' reasons where only these judged
+        "details": pl.String(),  # JSON: the rest of the assessment, or the edits' reasons where only these judged
     }
 )
 
@@ -242,9 +242,9 @@ class _Run:
         found = self.processor.assess(claims, findings=findings, explain=self.settings.explain)  # type: ignore[arg-type]
         rows = []
         for a in found:
-            details = a.to_dict()
-            named = {name: details[name] for name in _VERDICT_SCHEMA.names() if name in details}
-            rows.append(named | {"full_model": True, "details": json.dumps(details, allow_nan=False)})
+            state = a.to_dict()
+            columns = {name: state.pop(name) for name in _VERDICT_SCHEMA.names() if name in state}
+            rows.append(columns | {"full_model": True, "details": json.dumps(state, allow_nan=False)})
         kept = {name: t for name, t in _VERDICT_SCHEMA.items() if name not in (ROW, "screen")}
         return pl.DataFrame(rows, schema=kept, orient="row")
 
@@ -257,17 +257,11 @@ class _Run:
         flagged = findings.group_by("row", maintain_order=True)
         shas = dict(zip(rows := findings["row"].unique().sort().to_list(), digests(claims[rows]), strict=True))
         for (row,), part in flagged:
-            reasons = [_plain(reason) for reason in edit_reasons(part)]
+            reasons = [asdict(reason) for reason in edit_reasons(part)]
             details[int(str(row))] = json.dumps({"reasons": reasons, "claim_digest": shas[int(str(row))]})
         return table.with_columns(
             abstained=pl.lit(False), full_model=pl.lit(False), details=pl.Series(details, dtype=pl.String)
         )
-
-
-def _plain(reason: Reason) -> dict[str, Any]:
-    from dataclasses import asdict
-
-    return asdict(reason)
 
 
 def _of_rows(findings: pl.DataFrame, rows: Any) -> pl.DataFrame:
@@ -333,7 +327,8 @@ class StreamedVerdicts:
         reasons = tuple(_reason(state) for state in details.get("reasons", ()))
         if row["full_model"]:
             similar = tuple(SimilarClaim(**state) for state in details["similar"])
-            return row[ROW] + 1, Assessment(**(details | {"reasons": reasons, "similar": similar}))
+            columns = {field.name: row[field.name] for field in fields(Assessment) if field.name in row}
+            return row[ROW] + 1, Assessment(**(columns | details | {"reasons": reasons, "similar": similar}))
         return row[ROW] + 1, Assessment(
             row["claim_id"], row["decision"], row["action"], row["probability"], self.calibrated, 1.0, reasons,
             row["amount_at_risk"], row["expected_value"], {}, self.model_version, details.get("claim_digest", ""),
@@ -377,7 +372,7 @@ class StreamedVerdicts:
         lines = []
         for head, details in zip(heads, batch["details"], strict=True):
             more = json.loads(details) if details else {}
-            more = {k: v for k, v in more.items() if k not in _VERDICT_SCHEMA and k not in common}
+            more = {k: v for k, v in more.items() if k not in common}
             rest = f", {json.dumps(more)[1:-1]}" if more else ""
             lines.append(f"{head[:-1]}, {shared}{rest}}}")
         return lines

@@ -42,8 +42,13 @@ Examples:
 @click.option("--history", type=click.Path(exists=True), help="Earlier claims, for duplicates and the like.")
 @click.option("--out", type=click.Path(dir_okay=False), help="Write every verdict here, as NDJSON or .parquet.")
 @click.option("--full-model", type=click.IntRange(min=0), help="Most claims for the full model (see below).")
-@click.option("--part-size", type=click.IntRange(min=100), default=50_000, show_default=True,
-              help="Claims to hold in memory at once.")
+@click.option(
+    "--part-size",
+    type=click.IntRange(min=100),
+    default=50_000,
+    show_default=True,
+    help="Claims to hold in memory at once.",
+)
 @click.option("--work", type=click.Path(file_okay=False), help="Folder to go on from after an interruption.")
 @click.option("--report", type=click.Path(dir_okay=False), help="Write an HTML report here.")
 @click.option("--show", type=int, default=25, show_default=True, help="Most claims to show.")

@@ -117,7 +117,9 @@ def _synpuf(epochs: int, samples: int, seed: int, bootstrap: int, as_json: bool)
     for name, m in found["methods"].items():
         click.echo(f"  {name:<52} AUROC {m['auroc']}  AUPRC {m['auprc']}  P@200 {m['precision_at_200']}")
     for name, figures in found["types"].items():
-        ours = ", ".join(f"{value:.3f} {k.removeprefix('claimsformer ')}" for k, value in figures.items() if "claims" in k)
+        ours = ", ".join(
+            f"{value:.3f} {k.removeprefix('claimsformer ')}" for k, value in figures.items() if "claims" in k
+        )
         click.echo(f"  {name:<24} AUROC {ours}")
     click.echo(f"top field named: {found['top_field']}")
     click.echo(f"values that no real claim holds: {len(found['fingerprints'])}")

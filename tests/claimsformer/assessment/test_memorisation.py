@@ -20,9 +20,7 @@ from claimsformer.tokenizer.fields import FieldTokenizer
 SIBLINGS = 255
 
 
-def ranks_after_training(
-    prepared: pl.DataFrame, epochs: int, n_quiet: int, loud: int
-) -> tuple[np.ndarray, np.ndarray]:
+def ranks_after_training(prepared: pl.DataFrame, epochs: int, n_quiet: int, loud: int) -> tuple[np.ndarray, np.ndarray]:
     """Ranks of canaries that were planted once, and of one that was planted `loud` times, after the same training."""
     rng = np.random.default_rng(0)
     base = prepared.filter((pl.col("claim_type") == "professional") & pl.col("submit_lag").is_not_null())
@@ -57,7 +55,9 @@ def test_a_planted_claim_is_not_remembered() -> None:
 def test_a_planted_claim_is_not_remembered_with_the_settings_of_the_packaged_model() -> None:
     prepared = prepare(generated_history(QUICK_CLAIMS, seed=0).history)
     quiet, loud = ranks_after_training(prepared, epochs=QUICK_EPOCHS, n_quiet=100, loud=400)
-    print(f"mean exposure {exposure(quiet, SIBLINGS + 1).mean():.2f} bits of 8 (1.44 by chance), smallest rank {quiet.min()}")
+    print(
+        f"mean exposure {exposure(quiet, SIBLINGS + 1).mean():.2f} bits of 8 (1.44 by chance), smallest rank {quiet.min()}"
+    )
     check(quiet, loud)
 
 

@@ -183,4 +183,6 @@ def test_the_public_set_is_scored_in_all_views() -> None:
     assert len(found["folds"]) == 4
     assert found["mean"]["transformer alone"]["auroc"][0] > 0.90
     assert found["claim_level"]["a claim seen alone, transformer"] < 0.56  # else the provider has leaked into the claim
-    assert found["mean"]["transformer and statistics"]["auroc"][0] > found["mean"]["number of claims"]["auroc"][0] + 0.05
+    assert (
+        found["mean"]["transformer and statistics"]["auroc"][0] > found["mean"]["number of claims"]["auroc"][0] + 0.05
+    )
