@@ -99,7 +99,7 @@ def test_without_pip_in_this_python_that_on_the_path_is_used(index: StandIn, mon
 def test_a_full_disk_is_noticed_before_and_during(
     index: StandIn, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    usage: Any = lambda _: shutil._ntuple_diskusage(1, 1, 100)  # type: ignore[attr-defined]
+    usage: Any = lambda _: shutil._ntuple_diskusage(1, 1, 100)
     with monkeypatch.context() as patch:
         patch.setattr(shutil, "disk_usage", usage)
         with pytest.raises(WriteError, match="0 MB are free"):
