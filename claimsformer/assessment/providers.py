@@ -87,8 +87,8 @@ def run(
     left_out: list[str] = []
     for fold in sorted(set(data.folds.tolist())):
         train, test = np.flatnonzero(data.folds != fold), np.flatnonzero(data.folds == fold)
-        names = pl.Series(data.providers)
-        check_disjoint(*(pl.DataFrame({"provider": names[rows]}) for rows in (train, test)), "provider")
+        sides = [pl.DataFrame({"provider": [data.providers[k] for k in rows]}) for rows in (train, test)]
+        check_disjoint(sides[0], sides[1], "provider")
         scores, left_out = _fold(data, table, train, test, training)
         folds[fold] = (test, scores, _claim_level(data, train, test, scores))
         figures = ", ".join(f"{n} {auroc(data.labels[test], s):.3f}" for n, s in scores.items())

@@ -155,7 +155,7 @@ class ProviderScorer:
                     optimizer.step()
                     schedule.step()
                     self.losses_.append(float(loss.item()))
-        return model.eval()  # type: ignore[no-any-return]
+        return model.eval()
 
     def _steps(self, data: ProviderSet, rows: Ints, rng: np.random.Generator) -> Iterator[Ints]:
         """The providers of each step of an epoch: those of like size together, so that little is padding."""

@@ -53,4 +53,5 @@ def screen_scores(
 ) -> npt.NDArray[np.float32]:
     """The largest evidence of a hidden field, as -log10 of its p-value, (N,)."""
     found = calibration.evidence(screen_surprises(model, tokenizer, claims))
-    return found.max(axis=1).astype(np.float32)
+    largest: npt.NDArray[np.float32] = found.max(axis=1).astype(np.float32)
+    return largest

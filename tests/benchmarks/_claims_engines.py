@@ -7,6 +7,8 @@ what nobody asks about. `TorchClaims(model, pruned=True)` leaves out the same.
 from __future__ import annotations
 
 import io
+import logging
+import warnings
 from typing import Any
 
 import numpy as np
@@ -151,7 +153,10 @@ def exported(module: TorchClaimsModule) -> bytes:
     b, t, n = (torch.export.Dim(name) for name in ("claims", "tokens", "hidden"))
     shapes = (*({0: b, 1: t} for _ in range(6)), {0: n})
     target = io.BytesIO()
-    program = torch.onnx.export(module, arguments, dynamic_shapes=shapes, dynamo=True, verbose=False)
+    with warnings.catch_warnings():  # of parts of PyTorch that this model does not use
+        warnings.simplefilter("ignore")
+        logging.getLogger("torch.onnx").setLevel(logging.ERROR)
+        program = torch.onnx.export(module, arguments, dynamic_shapes=shapes, dynamo=True, verbose=False)
     assert program is not None
     program.save(target)
     return target.getvalue()
