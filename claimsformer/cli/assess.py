@@ -41,7 +41,7 @@ Examples:
 @click.option("--model", type=click.Path(exists=True, file_okay=False), help="A trained model's folder.")
 @click.option("--history", type=click.Path(exists=True), help="Earlier claims, for duplicates and the like.")
 @click.option("--out", type=click.Path(dir_okay=False), help="Write every verdict here, as NDJSON or .parquet.")
-@click.option("--full-model", type=click.IntRange(min=0), help="Most claims for the full model (see below).")
+@click.option("--full-model", type=click.IntRange(min=0), help="Most claims for the full model.")
 @click.option(
     "--part-size",
     type=click.IntRange(min=100),
