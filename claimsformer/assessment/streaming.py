@@ -168,9 +168,11 @@ class _Run:
                 for done in earlier.fill(reader, self.settings.part_size, timed):
                     self.tell("read", f"reading the history, {done:,} claims", 0.0)
         expected = at_most_claims(path)
+        # Every part is split into all buckets: of a large file, larger parts, or there would be very many small files.
+        size_of_parts = self.settings.part_size * (2 if spill.n_buckets > 8 else 1)
         size = min(self.settings.part_size, 20_000)  # records (FHIR, X12, NDJSON) are large before they are a table
         with read_claims(path, format, mapping, size, rejects=rejects) as reader:
-            for done in spill.fill(reader, self.settings.part_size, timed):
+            for done in spill.fill(reader, size_of_parts, timed):
                 self.tell("read", f"reading, {done:,} claims", done / expected)
             reasons = {f"{field}: {reason}": n for (field, reason), n in list(reader.reasons.items())[:5]}
             counts = {"read": reader.read, "accepted": reader.accepted, "rejected": reader.rejected}

@@ -29,6 +29,7 @@ PAGES = [
     "claims",
     "tokenizer",
     "assessment",
+    "assessment_at_scale",
     "commands",
     "speed",
     "differences",
