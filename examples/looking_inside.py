@@ -73,7 +73,7 @@ def main(folder: str | Path = ".", steps: int = 200) -> dict[str, Any]:
             print(attention_text(weights[layer, 0, head], tokens, row=-1))
     print("\nWhat log p(answer) loses when a token is hidden from attention (the question still knows itself):")
     for token, value in zip(tokens, lost, strict=True):
-        print(f"  {token:>9} {value:>8.3f}")
+        print(f"  {token:>9} {round(float(value), 3) + 0.0:>8.3f}")
 
     page = attention_page(weights[:, 0], tokens, lost, output=f"log p({chr(ord('a') + answer)})", row=len(row) - 1)
     path = page.save(Path(folder) / "looking_inside.html")

@@ -107,7 +107,15 @@ class TokenizerBase:
             raise IndexError(f"token id must be in [0, {len(self._id_to_token)}), got {index}")
         return self._id_to_token[index]
 
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}(vocab_size={self.vocab_size}, special={', '.join(self.special.in_order())})"
+
     # Special tokens -----------------------------------------------------------------------------------------------
+
+    @property
+    def all_special_tokens(self) -> list[str]:
+        """The tokens that play a role, in the order of the roles."""
+        return self.special.in_order()
 
     def _special_id(self, token: str | None) -> int | None:
         return None if token is None else self._token_to_id.get(token)

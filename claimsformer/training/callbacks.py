@@ -5,13 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Protocol
 
+from ..errors import ConfigError
+
 if TYPE_CHECKING:
     from .history import History
     from .trainer import Trainer
 
-__all__ = ["Callback", "Listener"]
+__all__ = ["Callback", "Listener", "checked_callbacks"]
 
 Numbers = Mapping[str, float]
+EVENTS = ("on_fit_start", "on_step_end", "on_evaluate", "on_fit_end")
+STATE = ("state_dict", "load_state_dict")
 
 
 class Listener(Protocol):
@@ -46,3 +50,27 @@ class Callback:
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Take over what `state_dict` gave."""
+
+
+def checked_callbacks(callbacks: Any) -> list[Listener]:
+    """The callbacks as a list. Raises ConfigError for what is none, and for an `on_...` method that nobody would call."""
+    if hasattr(callbacks, "on_step_end") or not hasattr(callbacks, "__iter__"):
+        raise ConfigError(f"callbacks must be a list of Callbacks, got {_kind(callbacks)}")
+    found = list(callbacks)
+    for callback in found:
+        if isinstance(callback, type) or not all(hasattr(callback, name) for name in (*EVENTS, *STATE)):
+            raise ConfigError(
+                f"callbacks must hold instances of Callback, got {_kind(callback)}",
+                hint="subclass claimsformer.training.Callback and give an instance, such as MyCallback()",
+            )
+        unknown = [name for name in dir(callback) if name.startswith("on_") and name not in EVENTS]
+        if unknown:
+            raise ConfigError(
+                f"{type(callback).__name__}.{unknown[0]} would never be called",
+                hint=f"the events are {', '.join(EVENTS)}",
+            )
+    return found
+
+
+def _kind(value: Any) -> str:
+    return f"the class {value.__name__}" if isinstance(value, type) else type(value).__name__

@@ -9,7 +9,7 @@ import numpy as np
 
 import tensorlite as tl
 from tensorlite import Tensor, nn
-from tensorlite.utils.data import DataLoader, Dataset, LengthBucketSampler
+from tensorlite.utils.data import DataLoader, Dataset, LengthBucketSampler, default_collate
 
 from ..errors import ConfigError
 from .losses import batch_size
@@ -21,10 +21,10 @@ class PadCollate:
     """Batches of examples that are dicts of sequences of ids: padded to the longest, with an `attention_mask`.
 
     `labels` are padded with -100, which losses ignore; everything else with `pad_id`. Entries that are single numbers are
-    stacked. `mask_for` names the entry whose length is the example's.
+    stacked. `mask_for` names the entry whose length is the example's (default: `ids`, or `input_ids` as tokenizers call it).
     """
 
-    def __init__(self, pad_id: int = 0, label_pad: int = -100, mask_for: str = "ids") -> None:
+    def __init__(self, pad_id: int = 0, label_pad: int = -100, mask_for: str | None = None) -> None:
         self.pad_id, self.label_pad, self.mask_for = pad_id, label_pad, mask_for
 
     def __call__(self, examples: Sequence[Mapping[str, Any]]) -> dict[str, Tensor]:
@@ -32,9 +32,10 @@ class PadCollate:
             names = " and ".join(sorted({", ".join(map(str, example)) for example in examples}))
             raise ConfigError(f"the examples of a batch must have the same entries, got {names}")
         batch = {name: self._column(name, [np.asarray(e[name]) for e in examples]) for name in examples[0]}
-        if self.mask_for in batch and "attention_mask" not in batch:
-            lengths = np.array([len(e[self.mask_for]) for e in examples])
-            width = batch[self.mask_for].shape[1]
+        name = self.mask_for or ("input_ids" if "input_ids" in batch else "ids")
+        if name in batch and "attention_mask" not in batch:
+            lengths = np.array([len(e[name]) for e in examples])
+            width = batch[name].shape[1]
             batch["attention_mask"] = tl.from_numpy(np.arange(width) < lengths[:, None])
         return batch
 
@@ -77,6 +78,7 @@ def make_loader(
         )
     if not len(data):
         raise ConfigError("the data hold no example")
+    collate = collate or _stacked
     generator = None if seed is None else tl.Generator().manual_seed(seed)
     if by_length:
         lengths = [_length(data[i]) for i in range(len(data))]
@@ -106,6 +108,18 @@ class _Columns(Dataset[Any]):
 
 def _as_is(batch: Any) -> Any:
     return batch
+
+
+def _stacked(examples: Any) -> Any:
+    try:
+        return default_collate(examples)
+    except RuntimeError as error:
+        if "equal size" not in str(error):
+            raise
+        raise ConfigError(
+            "examples of different shapes cannot be stacked to a batch",
+            hint="collate=PadCollate() pads dicts of ids; arrays whose rows are the examples go into a tuple, (x, y)",
+        ) from error
 
 
 def _length(example: Any) -> int:

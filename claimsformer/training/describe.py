@@ -21,7 +21,7 @@ _OPTIONS = (
 )  # fmt: skip
 
 
-def describe(trainer: Trainer, epochs: int, max_steps: int | None) -> dict[str, Any]:
+def describe(trainer: Trainer, epochs: int | None, max_steps: int | None) -> dict[str, Any]:
     """The settings of a run as plain values; functions by their names."""
     count = count_parameters(trainer.model)
     config: Any = getattr(trainer.model, "config", None)

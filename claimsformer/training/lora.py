@@ -211,9 +211,11 @@ def lora_layers(model: nn.Module) -> dict[str, LoraLinear]:
 def merge(model: nn.Module) -> None:
     """Add every adapter to its weight: the model computes the same, as fast as before. Undone by `unmerge`.
 
-    Raises ConfigError for a weight that another layer shares, which would change too.
+    Raises ConfigError for a model without adapters, and for a weight that another layer shares, which would change too.
     """
     layers = lora_layers(model)
+    if not layers:
+        raise ConfigError("the model has no LoRA adapters to merge", hint="inject or load_adapter puts them in")
     owners: dict[int, list[str]] = {}
     for name, parameter in model.named_parameters(remove_duplicate=False):
         owners.setdefault(id(parameter), []).append(name)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from tensorlite import Tensor
 
-__all__ = ["Metric", "accuracy", "exact_match"]
+from ..errors import ConfigError
+
+__all__ = ["Metric", "accuracy", "checked_metrics", "exact_match", "pair"]
 
 #: `metric(output, target) -> (sum, weight)`.
 Metric = Callable[[Any, Any], tuple[float, float]]
@@ -25,3 +27,22 @@ def exact_match(logits: Tensor, target: Tensor, ignore_index: int = -100) -> tup
     guess, labels = logits.detach().numpy().argmax(-1), target.numpy()
     right = ((guess == labels) | (labels == ignore_index)).all(-1)
     return float(right.sum()), float(right.size)
+
+
+def checked_metrics(metrics: Any) -> dict[str, Metric]:
+    """The metrics by name. Raises ConfigError for anything but functions by name."""
+    if metrics is None:
+        return {}
+    if not isinstance(metrics, Mapping) or not all(map(callable, metrics.values())):
+        raise ConfigError(f'metrics must be functions by name, such as {{"accuracy": accuracy}}; got {metrics!r}')
+    return dict(metrics)
+
+
+def pair(name: str, value: Any) -> tuple[float, float]:
+    """What a metric gave, (sum, weight). Raises ConfigError for a mean without its weight."""
+    if not isinstance(value, tuple) or len(value) != 2:
+        raise ConfigError(
+            f"the metric {name!r} must return (sum, weight), got {type(value).__name__}",
+            hint="a mean over n examples is (mean * n, n): batches of different sizes then add up exactly",
+        )
+    return float(value[0]), float(value[1])

@@ -50,9 +50,10 @@ def matching(names: Iterable[str], patterns: Iterable[str]) -> list[str]:
         found = [name for name in names if matches(name, pattern)]
         if not found:
             close = difflib.get_close_matches(pattern, [*names, *_parents(names)], 3)
+            parts = ", ".join(dict.fromkeys(name.partition(".")[0] for name in names))
             raise ConfigError(
                 f"no parameter is named {pattern!r}",
-                hint=f"the nearest are {', '.join(close)}" if close else f"the first is {names[0]}" if names else None,
+                hint=f"the nearest are {', '.join(close)}" if close else f"names begin with {parts}" if names else None,
             )
         chosen.update(found)
     return [name for name in names if name in chosen]

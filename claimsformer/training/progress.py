@@ -21,7 +21,7 @@ class Facts:
     """Where a run is, after an update."""
 
     epoch: int
-    epochs: int
+    epochs: int | None
     batch: int
     batches: int | None
     step: int
@@ -36,8 +36,12 @@ class Facts:
 
     def line(self) -> str:
         """`epoch 3/10 · 412/640 · loss 0.231 · val 0.254 · 18.4k tok/s · lr 3.1e-04 · |g| 0.84 · 0:42 left`."""
-        parts = [f"epoch {self.epoch}/{self.epochs}", f"{self.batch}/{'?' if self.batches is None else self.batches}"]
+        parts = [self.position(), f"{self.batch}/{'?' if self.batches is None else self.batches}"]
         return " · ".join([*parts, *self.numbers()])
+
+    def position(self) -> str:
+        """`epoch 3/10`, or `epoch 3` where updates alone end the run."""
+        return f"epoch {self.epoch}" + (f"/{self.epochs}" if self.epochs is not None else "")
 
     def numbers(self) -> list[str]:
         """The parts of the line after the position."""
@@ -133,9 +137,8 @@ class TerminalBar(Quiet):
 
     def update(self, facts: Facts) -> None:
         self._next = self.clock() + REFRESH_S
-        position = f"epoch {facts.epoch}/{facts.epochs}"
         numbers = " · ".join([f"{facts.batch}/{'?' if facts.batches is None else facts.batches}", *facts.numbers()])
-        self.bar.update(self.task, completed=facts.batch, total=facts.batches, epoch=position, numbers=numbers)
+        self.bar.update(self.task, completed=facts.batch, total=facts.batches, epoch=facts.position(), numbers=numbers)
         self.bar.refresh()
 
     def say(self, text: str) -> None:

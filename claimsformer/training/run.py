@@ -51,7 +51,9 @@ class Position:
 class Run:
     """The state of one call of `fit`."""
 
-    def __init__(self, trainer: Trainer, train: Any, val: Any, epochs: int, max_steps: int | None, dry: bool) -> None:
+    def __init__(
+        self, trainer: Trainer, train: Any, val: Any, epochs: int | None, max_steps: int | None, dry: bool
+    ) -> None:
         t = self.trainer = trainer
         self.val, self.epochs, self.max_steps, self.dry = val, epochs, max_steps, dry
         self.loader = make_loader(
@@ -109,7 +111,7 @@ class Run:
 
     def _over(self) -> bool:
         full = self.max_steps is not None and self.at.step >= self.max_steps
-        return self.at.epoch >= self.epochs or full or self._stopping()
+        return full or (self.epochs is not None and self.at.epoch >= self.epochs) or self._stopping()
 
     def _epoch_read(self) -> bool:
         """Whether the updates of this epoch are made; what is left of it is its evaluation."""
@@ -162,7 +164,8 @@ class Run:
         self._save()
         self.history.stopped = t.stop_reason
         if self.interrupts.asked and self.journal:
-            length = f"epochs={self.epochs}" + (f", max_steps={self.max_steps}" if self.max_steps else "")
+            given = (("epochs", self.epochs), ("max_steps", self.max_steps))
+            length = ", ".join(f"{name}={value}" for name, value in given if value is not None)
             call = t.resume_call or f'trainer.fit(train{"" if self.val is None else ", val"}, {length}, resume="auto")'
             self.reporter.say(f"stopped after update {self.at.step}: saved {self.journal.last}\nresume with: {call}")
         elif t.stop_reason:
@@ -206,6 +209,10 @@ class Run:
         measured = ["loss", *([] if self.val is None else ["val_loss", *(f"val_{name}" for name in t.metrics)])]
         if t.monitor not in (*measured, "val_loss"):
             raise ConfigError(f"monitor={t.monitor!r} is not measured; there are {', '.join(measured)}")
+        if t.patience is not None and self.val is None and t.monitor == "val_loss" and not self.dry:
+            raise ConfigError(
+                "patience watches val_loss, but fit was given no val", hint='give val, or monitor="loss" on purpose'
+            )
 
     def _judge(self, row: dict[str, float], value: float) -> None:
         t, at = self.trainer, self.at
@@ -334,7 +341,7 @@ class Run:
         return float(self.trainer.optimizer.param_groups[0]["lr"])
 
     def _total_steps(self) -> int | None:
-        if self.batches is None:
+        if self.batches is None or self.epochs is None:
             return self.max_steps
         total = self.epochs * math.ceil(self.batches / self.trainer.accumulate)
         return total if self.max_steps is None else min(total, self.max_steps)

@@ -17,11 +17,11 @@ from tensorlite import nn, optim
 
 from ..errors import ConfigError
 from . import checkpoints
-from .callbacks import Listener
+from .callbacks import Listener, checked_callbacks
 from .data import make_loader, run_model
 from .history import History
 from .losses import Loss, measure
-from .metrics import Metric
+from .metrics import Metric, checked_metrics, pair
 from .parameters import parameter_groups
 from .progress import Reporter
 from .schedules import Schedule
@@ -105,17 +105,21 @@ class Trainer:
             raise ConfigError(f"mode must be 'min' or 'max', got {mode!r}")
         if clip is not None and not clip > 0:
             raise ConfigError(f"clip must be positive, or None for no clipping; got {clip}")
+        if not callable(loss):
+            raise ConfigError(
+                f"loss must be a loss such as CrossEntropy(), or a function (output, target) -> mean; got {loss!r}"
+            )
         self.model, self.loss = model, loss
         self.optimizer = _optimizer(model, optimizer, lr, weight_decay, rates, layer_decay)
         self.optimizer_name = optimizer if isinstance(optimizer, str) else type(optimizer).__name__
         self.schedule, self.warmup, self.final_lr = schedule, warmup, final_lr
         self.clip, self.accumulate = clip, accumulate
         self.batch_size, self.by_length, self.collate, self.forward = batch_size, by_length, collate, forward
-        self.metrics = dict(metrics or {})
+        self.metrics = checked_metrics(metrics)
         self.evaluate_every, self.checkpoint_every, self.log_every = evaluate_every, checkpoint_every, log_every
         self.monitor, self.mode, self.min_delta, self.patience = monitor, mode, min_delta, patience
-        self.callbacks = list(callbacks)
-        self.folder = None if name is None else Path(root) / name
+        self.callbacks = checked_callbacks(callbacks)
+        self.folder = None if name is None else _folder(root, name)
         self.seed, self.progress, self.resume_call = seed, progress, resume_call
         self.step = 0  #: updates so far in this run
         self.epoch = 0  #: epochs completed in this run
@@ -128,13 +132,14 @@ class Trainer:
         train: Any,
         val: Any = None,
         *,
-        epochs: int = 1,
+        epochs: int | None = None,
         max_steps: int | None = None,
         resume: bool | str | Path | None = None,
         fast_dev_run: bool = False,
     ) -> History:
-        """Train for `epochs` passes over `train`, or `max_steps` updates, and evaluate on `val` after each pass.
+        """Train for `epochs` passes over `train` (default 1) and evaluate on `val` after each pass.
 
+        `max_steps` updates end the run; without `epochs` it goes over `train` as often as they need.
         `resume="auto"` goes on with the run of this name if there is one; True insists on it; a path names a checkpoint.
         What comes out is bit for bit what a run that was never stopped gives. `fast_dev_run` makes one update and one
         batch of evaluation, writes nothing, and leaves the model as it was. Ctrl-C ends the run after the update at hand,
@@ -146,6 +151,8 @@ class Trainer:
         from .run import Run
 
         _check_counts(epochs=epochs, max_steps=max_steps)
+        if epochs is None and max_steps is None:
+            epochs = 1
         run = Run(self, train, val, epochs, max_steps, dry=fast_dev_run)
         if not fast_dev_run:
             return run.go(resume)
@@ -176,7 +183,7 @@ class Trainer:
                     output, target = self.forward(self.model, batch)
                     total, weight = measure(self.loss, output, target)
                     found = {"loss": (float(total), weight)}
-                    found |= {name: metric(output, target) for name, metric in self.metrics.items()}
+                    found |= {name: pair(name, metric(output, target)) for name, metric in self.metrics.items()}
                     for name, (value, count) in found.items():
                         sums[name][0] += float(value)
                         sums[name][1] += float(count)
@@ -225,6 +232,12 @@ def _optimizer(
     if isinstance(optimizer, optim.Optimizer):
         if lr is not None or weight_decay is not None or rates or layer_decay != 1:
             raise ConfigError("lr, weight_decay, rates and layer_decay are for an optimizer by name; yours has its own")
+        mine = {id(p) for p in model.parameters() if p.requires_grad}
+        if not any(id(p) in mine for group in optimizer.param_groups for p in group["params"]):
+            raise ConfigError(
+                "the optimizer holds no parameter of the model that learns",
+                hint="make it from model.parameters() of this model",
+            )
         return optimizer
     if optimizer not in OPTIMIZERS:
         raise ConfigError(f"optimizer must be one of {', '.join(OPTIMIZERS)}, or an Optimizer; got {optimizer!r}")
@@ -235,6 +248,13 @@ def _optimizer(
     if optimizer == "sgd":
         return optim.SGD(groups, lr=lr)
     return (optim.AdamW if optimizer == "adamw" else optim.Adam)(groups, lr=lr)
+
+
+def _folder(root: str | Path, name: str) -> Path:
+    path = Path(name)
+    if path.is_absolute() or ".." in path.parts or path == Path("."):
+        raise ConfigError(f"name must name a folder below root={str(root)!r}, got {name!r}")
+    return Path(root) / path
 
 
 def _check_counts(**counts: int | None) -> None:

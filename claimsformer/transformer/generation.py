@@ -10,9 +10,10 @@ What it does not do: speculative decoding, or stopping on text (give ids, or a f
 
 from __future__ import annotations
 
+import difflib
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -114,12 +115,19 @@ def left_pad(sequences: Sequence[Sequence[int]], pad_id: int = 0) -> tuple[Ids, 
     return ids, mask
 
 
-def generate(model: Transformer, ids: Any, *, attention_mask: Any = None, **options: Any) -> Generation:
+def generate(
+    model: Transformer, ids: Any = None, *, attention_mask: Any = None, input_ids: Any = None, **options: Any
+) -> Generation:
     """Continue the prompts `ids` (a decoder), or write what answers the sources `ids` (an encoder-decoder).
 
-    `ids` is `(B, T)` with `attention_mask`, or a list of sequences of any lengths. See `GenerationOptions` for the rest.
-    The model is put into evaluation mode meanwhile. Raises ValueError for options or prompts that make no sense.
+    `ids` is `(B, T)` with `attention_mask`, or a list of sequences of any lengths; `input_ids` is another name for it, so
+    that a tokenizer's batch fits: `generate(model, **batch)`. See `GenerationOptions` for the rest. The model is put into evaluation mode meanwhile. Raises ValueError for options or prompts that make no sense, TypeError
+    for an option that does not exist.
     """
+    _check_names(options)
+    if (ids is None) == (input_ids is None):
+        raise ValueError("give the prompts once, as ids (B, T) or input_ids (B, T)")
+    ids = input_ids if ids is None else ids
     chosen = _with_defaults(GenerationOptions(**options), model)
     prompt, mask = _prompt(ids, attention_mask, chosen.pad_id or 0, model.config.architecture)
     _check_length(model, prompt, chosen)
@@ -184,8 +192,6 @@ class _Ending:
 
 
 def _with_defaults(options: GenerationOptions, model: Transformer) -> GenerationOptions:
-    from dataclasses import replace
-
     config = model.config
     return replace(
         options,
@@ -195,10 +201,36 @@ def _with_defaults(options: GenerationOptions, model: Transformer) -> Generation
     )
 
 
+#: Options of transformers' `generate` and what says the same here.
+_ELSEWHERE = {
+    "do_sample": "temperature above 0 draws, 0 is greedy",
+    "num_beams": "give n_beams",
+    "max_length": "max_new_tokens counts new tokens alone",
+    "eos_token_id": "give eos_id",
+    "bos_token_id": "give bos_id",
+    "decoder_start_token_id": "give bos_id",
+    "pad_token_id": "give pad_id",
+    "stop_strings": "stop holds sequences of ids, or functions of the new ids",
+    "logits_processor": "give adjust",
+    "repetition_penalty": "adjust takes a function that lowers logits",
+}
+
+
+def _check_names(options: dict[str, Any]) -> None:
+    known = [field.name for field in fields(GenerationOptions)]
+    for name in options:
+        if name not in known:
+            close = difflib.get_close_matches(name, known, 1)
+            way = _ELSEWHERE.get(name) or (f"did you mean {close[0]}?" if close else f"there are {', '.join(known)}")
+            raise TypeError(f"generate has no option {name!r}: {way}")
+
+
 def _prompt(ids: Any, mask: Any, pad_id: int, architecture: str) -> tuple[Ids, Bools | None]:
     if isinstance(ids, Tensor):
         ids = ids.numpy()
     if mask is None and not isinstance(ids, np.ndarray):
+        if len(ids) and all(np.ndim(row) == 0 for row in ids):
+            raise ValueError("prompts must be a list of sequences of ids; one prompt is [[...]]")
         ids, mask = left_pad([_whole(row).tolist() for row in ids], pad_id)
     ids = np.asarray(ids)
     if ids.ndim != 2 or 0 in ids.shape or ids.dtype.kind not in "iu":
@@ -212,7 +244,10 @@ def _prompt(ids: Any, mask: Any, pad_id: int, architecture: str) -> tuple[Ids, B
         raise ValueError("attention_mask must be 1 or 0: 1 for real tokens, 0 for padding")
     real = real.astype(np.bool_)
     if architecture == "decoder" and not real[:, -1].all():
-        raise ValueError("prompts must be padded on the left, so that the last column holds real tokens; see left_pad")
+        raise ValueError(
+            "prompts must be padded on the left, so that the last column holds real tokens; "
+            "see left_pad, or a tokenizer's padding_side='left'"
+        )
     return ids.astype(np.int64), real
 
 

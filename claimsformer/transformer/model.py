@@ -89,12 +89,18 @@ class Transformer(nn.Module):
         embeddings: Tensor | None = None,
         type_ids: Any = None,
         positions: Ids | None = None,
+        input_ids: Any = None,
+        token_type_ids: Any = None,
     ) -> Tensor:
         """Logits `(B, T, vocabulary)`, or the last vectors `(B, T, D)` of a model without head.
+
+        `input_ids` and `token_type_ids` are other names of `ids` and `type_ids`, so that a tokenizer's batch fits: `model(**batch)`.
 
         An encoder-decoder reads `ids (B, S)` and gets `target_ids (B, T)`, shifted right by the caller; its logits at t
         are about target t + 1. `embeddings (B, T, D)` stand in for `ids`; `positions (T,)` or `(B, T)` for counting real tokens.
         """
+        ids = _one("ids", ids, "input_ids", input_ids)
+        type_ids = _one("type_ids", type_ids, "token_type_ids", token_type_ids)
         if self.config.architecture == "encoder-decoder":
             if target_ids is None:
                 raise ValueError("an encoder-decoder needs target_ids (B, T) beside ids (B, S)")
@@ -183,7 +189,7 @@ class Transformer(nn.Module):
             raise ValueError("this model has no decoder to cache for")
         return DecoderCache(len(self.decoder.layers))
 
-    def generate(self, ids: Any, **options: Any) -> Any:
+    def generate(self, ids: Any = None, **options: Any) -> Any:
         """Continue `ids`, or translate them; see `generation.generate` for the options."""
         from .generation import generate
 
@@ -216,6 +222,12 @@ def positions_of(real: Bools | None, length: int) -> Ids:
 
 def _ends_in_padding(real: Bools | None) -> bool:
     return real is not None and bool((real[:, :-1] >= real[:, 1:]).all())
+
+
+def _one(name: str, value: Any, other: str, same: Any) -> Any:
+    if value is not None and same is not None:
+        raise ValueError(f"{name} and {other} are one argument: give one of them")
+    return same if value is None else value
 
 
 def _ids(ids: Any) -> Tensor | None:

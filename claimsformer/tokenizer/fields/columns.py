@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from claimsformer.tokenizer.base import TokenizerError
 from claimsformer.tokenizer.fields.spec import ClaimSpec, FieldSpec
 
 __all__ = ["clean_columns", "floats", "group_name", "look_up", "value_name"]
@@ -35,6 +36,19 @@ def clean_columns(spec: ClaimSpec, frame: pl.DataFrame) -> pl.DataFrame:
             if field.by is not None:
                 columns.append(_code(pl.col(field.group_column(rank))).alias(group_name(field, rank)))
     return frame.select(columns)
+
+
+def check_numbers(spec: ClaimSpec, frame: pl.DataFrame) -> None:
+    """A column of text of which nothing is a number is the wrong column, not a column of missing values: TokenizerError."""
+    for field in spec.fields:
+        for column in field.columns if field.kind in {"number", "money", "ratio"} else ():
+            if frame.schema[column] != pl.String:
+                continue
+            text = frame[column].drop_nulls()
+            if len(text) and text.cast(pl.Float64, strict=False).null_count() == len(text):
+                raise TokenizerError(
+                    f"field {field.name!r} reads numbers, and none of the {len(text)} values of column {column!r} is one"
+                )
 
 
 def _value(field: FieldSpec, column: str, schema: Mapping[str, pl.DataType]) -> pl.Expr:

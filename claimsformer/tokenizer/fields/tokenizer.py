@@ -18,7 +18,7 @@ from claimsformer.errors import NotFittedError
 from claimsformer.tokenizer.base import SpecialTokens, TokenizerBase, TokenizerError
 from claimsformer.tokenizer.fields.batch import ClaimBatch
 from claimsformer.tokenizer.fields.categories import MISSING, CategoryCoder, parent_keys, stacked
-from claimsformer.tokenizer.fields.columns import clean_columns
+from claimsformer.tokenizer.fields.columns import check_numbers, clean_columns
 from claimsformer.tokenizer.fields.numbers import DateCoder, NumberCoder
 from claimsformer.tokenizer.fields.spec import ClaimSpec, FieldSpec
 
@@ -35,6 +35,11 @@ class FieldTokenizer(TokenizerBase):
     """
 
     kind = "fields"
+
+    def __repr__(self) -> str:
+        names = ", ".join(self.field_names[:6]) + (", ..." if len(self.field_names) > 6 else "")
+        state = f"vocab_size={self.vocab_size}" if self._coders else "not fitted"
+        return f"FieldTokenizer({self.spec.name!r}, {len(self.field_names)} fields: {names}; {state})"
 
     def __init__(self, spec: ClaimSpec, *, min_count: int = 8, special: SpecialTokens | None = None) -> None:
         special = special or SpecialTokens()
@@ -53,6 +58,7 @@ class FieldTokenizer(TokenizerBase):
     def fit(self, frame: pl.DataFrame) -> Self:
         """Learn values, families, bins and scales; raises TokenizerError for a missing column or an identifier."""
         self._check_columns(frame)
+        check_numbers(self.spec, frame)
         columns = clean_columns(self.spec, frame)
         coders = [self._fit_field(field, columns) for field in self.spec.fields]
         self._assemble(coders, self._fit_parents(columns))
@@ -251,6 +257,11 @@ class FieldTokenizer(TokenizerBase):
             )
 
     def _check_columns(self, frame: pl.DataFrame) -> None:
+        if not isinstance(frame, pl.DataFrame):
+            raise TokenizerError(
+                f"claims must be a polars DataFrame with a row for each, got {type(frame).__name__}; "
+                "one claim is pl.DataFrame([{column: value, ...}])"
+            )
         present = set(frame.columns)
         missing = [column for column in self.spec.columns if column not in present]
         if missing:

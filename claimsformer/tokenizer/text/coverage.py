@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
+from claimsformer.tokenizer.base import TokenizerError
+
 __all__ = ["Coverage", "coverage_table", "measure_coverage"]
 
 
@@ -46,17 +48,26 @@ class Coverage:
 
 
 def measure_coverage(encode: Callable[[str], Iterable[int]], texts: Iterable[str]) -> Coverage:
-    """Coverage of texts by any function from text to ids (`tokenizer.encode`, or another library's)."""
+    """Coverage of texts by any function from text to ids (`tokenizer.encode`, or another library's).
+
+    Raises TokenizerError for a function that gives something else, such as a whole tokenizer, whose call gives a mapping.
+    """
     known: dict[str, bool] = {}
     counts = [0, 0, 0, 0, 0]
-    for text in texts:
+    for text in [texts] if isinstance(texts, str) else texts:
         words = text.split()
         for word in words:
             if word not in known:
-                known[word] = len(list(encode(word))) == 1
-        row = (1, len(words), len(text), len(list(encode(text))), sum(known[word] for word in words))
+                known[word] = _count(encode(word)) == 1
+        row = (1, len(words), len(text), _count(encode(text)), sum(known[word] for word in words))
         counts = [total + number for total, number in zip(counts, row, strict=True)]
     return Coverage(*counts)
+
+
+def _count(ids: Iterable[int]) -> int:
+    if isinstance(ids, Mapping):
+        raise TokenizerError("measure_coverage needs a function from text to ids, got a mapping: give tokenizer.encode")
+    return len(list(ids))
 
 
 def coverage_table(encoders: Mapping[str, Callable[[str], Iterable[int]]], texts: Iterable[str]) -> str:

@@ -22,6 +22,7 @@ from claimsformer.tokenizer.codes import (
 )
 from claimsformer.tokenizer.text.bpe import BytePairModel
 from claimsformer.tokenizer.text.bytes import encode_bytes
+from claimsformer.tokenizer.text.drugs import DEFAULT_DRUGS
 from claimsformer.tokenizer.text.medical_patterns import UNITS, classify, unit_pattern
 from claimsformer.tokenizer.text.models import character_spans
 from claimsformer.tokenizer.text.patterns import SplitPattern
@@ -57,7 +58,7 @@ class Unit(NamedTuple):
 class MedicalSplitter:
     """Cuts text into medical units and ordinary words; every character is in exactly one piece."""
 
-    def __init__(self, drugs: Iterable[str]) -> None:
+    def __init__(self, drugs: Iterable[str] = DEFAULT_DRUGS) -> None:
         self.drugs = frozenset(name.lower() for name in drugs)
         self._pattern = SplitPattern(unit_pattern(name for name in self.drugs if " " in name))
         self.pieces = self._pattern.pieces

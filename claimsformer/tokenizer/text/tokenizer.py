@@ -14,6 +14,7 @@ import numpy.typing as npt
 from claimsformer.tokenizer.base import TOKENIZER_FILE, SpecialTokens, TokenizerBase, TokenizerError, write_json
 from claimsformer.tokenizer.text.added import AddedToken
 from claimsformer.tokenizer.text.bytes import bytes_of_token, decode_bytes, encode_bytes
+from claimsformer.tokenizer.text.drugs import DEFAULT_DRUGS
 from claimsformer.tokenizer.text.encoding import (
     BatchEncoding,
     Encoded,
@@ -112,7 +113,7 @@ class TextTokenizer(TokenizerBase):
         max_length: int | None = None,
     ) -> list[int]:
         """The ids of a text (or of a pair), with the template's special tokens unless told otherwise."""
-        limit = self._limit(truncation, max_length)
+        limit = self._limit(truncation, max_length, False)
         return self._encoded(text, text_pair, add_special_tokens, False, truncation, limit).ids
 
     def tokenize(self, text: str) -> list[str]:
@@ -153,14 +154,12 @@ class TextTokenizer(TokenizerBase):
     ) -> BatchEncoding:
         """Ids and masks of one text, or of several, as a mapping of int64 arrays; offsets are characters, (T, 2).
 
-        `max_length` counts special tokens; without it the model's own is used. With `return_tensors="np"` one text
+        `max_length` is where `truncation` cuts and what `padding="max_length"` fills up to; it counts special tokens,
+        and without it the model's own is used. With `return_tensors="np"` one text
         makes a batch too, (1, T), and texts of different lengths must be padded. Raises TokenizerError for what
         cannot be done.
         """
-        if return_tensors not in (None, "np"):
-            raise TokenizerError(
-                f"return_tensors must be 'np' or None, got {return_tensors!r}: arrays are NumPy's here"
-            )
+        _check_tensors(return_tensors)
         if isinstance(text, bytes) or not isinstance(text, Iterable):
             raise TokenizerError(f"text must be a str or a list of them, got {type(text).__name__}")
         single = isinstance(text, str)
@@ -170,7 +169,7 @@ class TextTokenizer(TokenizerBase):
             pairs = [text_pair] if isinstance(text_pair, str) else list(text_pair)
             if len(pairs) != len(texts):
                 raise TokenizerError(f"text and text_pair must be equally many, got {len(texts)} and {len(pairs)}")
-        limit = self._limit(truncation, max_length)
+        limit = self._limit(truncation, max_length, padding)
         rows = [
             self._encoded(a, b, add_special_tokens, return_offsets_mapping, truncation, limit)
             for a, b in zip(texts, pairs, strict=True)
@@ -192,8 +191,13 @@ class TextTokenizer(TokenizerBase):
             raise TokenizerError("texts of different lengths make no array: set padding=True")
         return self._arrays(fields, target, single and return_tensors is None, padding_side or self.padding_side)
 
-    def _limit(self, truncation: Truncation, max_length: int | None) -> int | None:
+    def _limit(self, truncation: Truncation, max_length: int | None, padding: Padding) -> int | None:
         if truncation is False or truncation == "do_not_truncate":
+            if max_length is not None and padding != "max_length":
+                raise TokenizerError(
+                    f"max_length={max_length} limits nothing by itself: "
+                    "add truncation=True to cut, or padding='max_length' to fill up"
+                )
             return None
         limit = self.model_max_length if max_length is None else max_length
         if limit is None:
@@ -253,11 +257,13 @@ class TextTokenizer(TokenizerBase):
         max_length: int | None = None,
         pad_to_multiple_of: int | None = None,
         padding_side: Side | None = None,
+        return_tensors: Literal["np"] | None = None,
     ) -> BatchEncoding:
         """Encodings of different lengths as one batch of (B, T) arrays, or one encoding as (T,) arrays.
 
         An attention mask is made if there is none; what is one number an encoding, such as a label, becomes (B,).
         """
+        _check_tensors(return_tensors)
         fields = _columns(encoded_inputs)
         if "input_ids" not in fields:
             raise TokenizerError(f"pad needs input_ids, got {', '.join(fields) or 'nothing'}")
@@ -325,6 +331,11 @@ class TextTokenizer(TokenizerBase):
         self.special = special
 
     @property
+    def all_special_tokens(self) -> list[str]:
+        """The special tokens of the vocabulary, in the order of their ids."""
+        return self.convert_ids_to_tokens(self.all_special_ids)
+
+    @property
     def all_special_ids(self) -> list[int]:
         """Ids of the special tokens of the vocabulary, ascending."""
         return sorted(self._special_ids)
@@ -379,12 +390,49 @@ class TextTokenizer(TokenizerBase):
         return cls(state, **options)
 
     @classmethod
-    def train(cls, texts: Iterable[str], vocab_size: int, **options: Any) -> Self:
-        """Learn a tokenizer from texts; see `claimsformer.tokenizer.text.training.train_state` for the options."""
+    def train(
+        cls,
+        texts: Iterable[str],
+        vocab_size: int,
+        *,
+        medical: bool = True,
+        drugs: Iterable[str] = DEFAULT_DRUGS,
+        min_frequency: int = 2,
+        special: SpecialTokens | None = None,
+        extra_special: Iterable[str] = (),
+        template: Literal["none", "cls_sep", "bos_eos"] = "none",
+    ) -> Self:
+        """Learn a tokenizer of at most `vocab_size` tokens from texts; the order of the texts makes no difference.
+
+        medical: recognise units (codes, drugs, doses ...) before merging; False is GPT-2's kind of tokenizer.
+        drugs: names that are one token each. min_frequency: what is seen less often is not merged.
+        special: which tokens play which role; extra_special: more special tokens.
+        template: what `encode` puts around a text: nothing, [CLS] ... [SEP], or the bos and eos tokens of `special`.
+        Raises TokenizerError for texts that are one str, and for a vocabulary too small for its fixed tokens.
+        """
         from claimsformer.tokenizer.text.training import train_state
 
-        state, special = train_state(texts, vocab_size, **options)
-        return cls(state, special=special)
+        if isinstance(texts, str | bytes):
+            raise TokenizerError(f"texts must be many texts, such as a list of str, got one {type(texts).__name__}")
+        state, found = train_state(
+            texts,
+            vocab_size,
+            medical=medical,
+            drugs=drugs,
+            min_frequency=min_frequency,
+            special=special,
+            extra_special=extra_special,
+            template=template,
+        )
+        return cls(state, special=found)
+
+
+def _check_tensors(kind: object) -> None:
+    if kind not in (None, "np"):
+        raise TokenizerError(
+            f"return_tensors must be 'np' or None, got {kind!r}: arrays are NumPy's here, "
+            "and models take them as they are"
+        )
 
 
 def _columns(encodings: Mapping[str, Any] | Sequence[Mapping[str, Any]]) -> dict[str, Any]:

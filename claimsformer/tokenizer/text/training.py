@@ -51,7 +51,8 @@ def train_state(
         least = (
             f"{vocab_size - room} ({len(names)} special, {len(markers)} markers, 256 bytes, {len(whole)} drug names)"
         )
-        raise TokenizerError(f"vocab_size must be at least {least}, got {vocab_size}")
+        way = "; drugs=[...] replaces the names, medical=False needs neither names nor markers" if medical else ""
+        raise TokenizerError(f"vocab_size must be at least {least}, got {vocab_size}{way}")
     words, units = _count_medical(texts, drugs) if medical else (_count(texts), Counter[str]())
     whole += _frequent_pieces(units, min_frequency, int(room * WHOLE_SHARE), {*tokens, *whole})
     first_byte = len(names) + len(markers)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
@@ -26,6 +26,11 @@ class AttentionMaps:
     encoder: Floats | None = None
     decoder: Floats | None = None
     cross: Floats | None = None
+
+    def __repr__(self) -> str:
+        """The shapes, `(L, B, H, T, S)` each."""
+        found = ((f.name, getattr(self, f.name)) for f in fields(self))
+        return f"AttentionMaps({', '.join(f'{name}={maps.shape}' for name, maps in found if maps is not None)})"
 
 
 def attention_maps(model: Transformer, *inputs: Any, **options: Any) -> AttentionMaps:

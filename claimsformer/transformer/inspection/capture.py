@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from fnmatch import fnmatchcase
 from functools import partial
 from types import TracebackType
@@ -40,6 +40,13 @@ class Record:
     output_gradient: Tensor | None = None
     input_gradients: tuple[Tensor | None, ...] = ()
     _live_weights: Tensor | None = None
+
+    def __repr__(self) -> str:
+        """The shapes of what was recorded, since the numbers of a layer fill pages."""
+        found = [(f.name, _shape(getattr(self, f.name))) for f in fields(self) if not f.name.startswith("_")]
+        if self.weights_gradient is not None:
+            found.append(("weights_gradient", _shape(self.weights_gradient)))
+        return f"Record({', '.join(f'{name}={shape}' for name, shape in found if shape)})"
 
     @property
     def weights_gradient(self) -> Tensor | None:
@@ -132,7 +139,9 @@ def _matching(model: nn.Module, patterns: tuple[str, ...]) -> dict[str, nn.Modul
     for pattern in patterns:
         if not any(fnmatchcase(name, pattern) for name in names):
             close = difflib.get_close_matches(pattern, list(names), 1, 0.3)
-            raise ValueError(f"no module matches {pattern!r}" + (f"; did you mean {close[0]!r}?" if close else ""))
+            ends = ", ".join(dict.fromkeys(name.rpartition(".")[2] for name in names if not name[-1].isdigit()))
+            way = f"; did you mean {close[0]!r}?" if close else f"; names end in {ends}"
+            raise ValueError(f"no module matches {pattern!r}{way}")
     found: dict[nn.Module, str] = {}
     for name, module in names.items():
         if not patterns or any(fnmatchcase(name, pattern) for pattern in patterns):
@@ -153,6 +162,12 @@ def _watched(inputs: tuple[Any, ...], record: Record) -> tuple[Any, ...]:
             own[i] = x.view_as(x)
             own[i].register_hook(partial(take, i))
     return tuple(own)
+
+
+def _shape(value: Any) -> str:
+    if isinstance(value, tuple | list):
+        return f"({', '.join(map(_shape, value))})" if value else ""
+    return str(tuple(value.shape)) if isinstance(value, Tensor) else ""
 
 
 def _detached(value: Any) -> Any:

@@ -385,3 +385,16 @@ def test_a_damaged_file_is_refused(tokenizer: FieldTokenizer, tmp_path: Path) ->
     (tmp_path / name).write_text(newer)
     with pytest.raises(TokenizerError, match="newer claimsformer"):
         FieldTokenizer.from_pretrained(tmp_path)
+
+
+def test_what_is_no_frame_or_no_number_is_said() -> None:
+    spec = ClaimSpec("small", (FieldSpec("sex", "category"), FieldSpec("paid", "money")))
+    frame = pl.DataFrame({"sex": ["F", "M"] * 8, "paid": [1.0, 2.0] * 8})
+    tokenizer = FieldTokenizer(spec)
+    assert repr(tokenizer) == "FieldTokenizer('small', 2 fields: sex, paid; not fitted)"
+    tokenizer.fit(frame)
+    assert repr(tokenizer).endswith(f"vocab_size={len(tokenizer)})")
+    with pytest.raises(TokenizerError, match="polars DataFrame with a row for each, got dict"):
+        tokenizer.encode({"sex": "F", "paid": 1.0})  # type: ignore[arg-type]
+    with pytest.raises(TokenizerError, match="none of the 16 values of column 'paid' is one"):
+        FieldTokenizer(spec).fit(frame.with_columns(paid=pl.lit("F")))

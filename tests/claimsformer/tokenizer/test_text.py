@@ -382,3 +382,25 @@ def test_a_damaged_file_is_one_error(tokenizer: TextTokenizer, tmp_path: Path) -
             load_tokenizer(tmp_path)
     with pytest.raises(WriteError, match="nothing there was changed"):
         tokenizer.save_pretrained(path)
+
+
+def test_calls_that_would_do_nothing_sensible_are_refused(tokenizer: TextTokenizer) -> None:
+    with pytest.raises(TokenizerError, match="got one str"):
+        TextTokenizer.train("one note", 2_000)
+    with pytest.raises(TokenizerError, match=r"medical=False"):
+        TextTokenizer.train([NOTE], 300)
+    with pytest.raises(TokenizerError, match="max_length=5 limits nothing by itself"):
+        tokenizer(NOTE, max_length=5)
+    with pytest.raises(TokenizerError, match=r"give tokenizer\.encode"):
+        measure_coverage(tokenizer, [NOTE])
+    assert tokenizer(NOTE, max_length=5, truncation=True)["input_ids"].shape == (5,)
+    assert tokenizer("x", max_length=5, padding="max_length")["input_ids"].shape == (5,)
+
+
+def test_a_tokenizer_says_what_it_is(tokenizer: TextTokenizer) -> None:
+    assert repr(tokenizer) == f"TextTokenizer(vocab_size={len(tokenizer)}, special=[PAD], [CLS], [SEP], [MASK], [EOS])"
+    assert tokenizer.all_special_tokens == tokenizer.convert_ids_to_tokens(tokenizer.all_special_ids)
+    assert [unit.kind for unit in MedicalSplitter().units("metformin 5 mg")] == ["drug", "dose"]
+    with pytest.raises(TokenizerError, match="arrays are NumPy's"):
+        tokenizer.pad([tokenizer("x")], return_tensors="pt")
+    assert tokenizer.pad([tokenizer("x"), tokenizer("x y")], return_tensors="np")["input_ids"].shape[0] == 2

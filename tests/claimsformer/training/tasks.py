@@ -18,7 +18,7 @@ from claimsformer.transformer import Transformer, TransformerConfig
 
 BEGIN = 0  # the token before the first; the others are 1 … symbols
 TASKS = {"copy": lambda x: x, "reverse": lambda x: x[:, ::-1], "sort": lambda x: np.sort(x, axis=1)}
-STEPS = {"copy": 400, "reverse": 400, "sort": 600}  # updates that suffice at length 20
+STEPS = {"copy": 400, "reverse": 400, "sort": 900}  # updates that suffice at length 20
 
 
 class Sequences:

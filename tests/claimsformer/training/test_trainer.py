@@ -405,6 +405,69 @@ def test_settings_out_of_range_are_refused(options: dict) -> None:
         trainer("", None, **options)
 
 
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"loss": "cross_entropy"}, "loss must be"),
+        ({"metrics": [len]}, "functions by name"),
+        ({"callbacks": Callback()}, "must be a list"),
+        ({"callbacks": [Callback]}, "the class Callback"),
+        ({"callbacks": [print]}, "instances of Callback"),
+        ({"name": "../elsewhere"}, "below root"),
+        ({"optimizer": optim.SGD(nn.Linear(2, 2).parameters(), lr=0.1)}, "no parameter of the model"),
+    ],
+)
+def test_what_would_be_noticed_late_is_refused_at_once(options: dict, message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        Trainer(**{"model": network(), "loss": CrossEntropy(), **options})
+
+
+def test_an_event_that_nobody_calls_is_refused() -> None:
+    class Late(Callback):
+        def on_epoch_end(self, trainer: Trainer) -> None: ...
+
+    with pytest.raises(ConfigError, match=r"Late\.on_epoch_end would never be called\nthe events are on_fit_start"):
+        Trainer(network(), CrossEntropy(), callbacks=[Late()])
+
+
+def test_max_steps_alone_goes_over_the_data_as_often_as_needed() -> None:
+    history = trainer("", None).fit(TRAIN, max_steps=9)  # four batches an epoch
+    assert history["step"].tolist() == [4, 8, 9]
+    both = trainer("", None).fit(TRAIN, epochs=1, max_steps=9)
+    assert both["step"].tolist() == [4]
+
+
+def test_patience_needs_something_to_watch() -> None:
+    with pytest.raises(ConfigError, match="was given no val"):
+        trainer("", None, patience=1).fit(TRAIN)
+    stopped = trainer("", None, patience=1, monitor="loss", lr=0.0).fit(TRAIN, epochs=9).stopped
+    assert stopped == "no better loss in 1 evaluations"
+
+
+def test_a_metric_without_its_weight_is_refused() -> None:
+    with pytest.raises(ConfigError, match=r"'mean' must return \(sum, weight\), got float\na mean over n"):
+        trainer("", None, metrics={"mean": lambda o, y: 0.5}).fit(TRAIN, VAL)
+
+
+def test_examples_of_different_lengths_say_how_to_pad() -> None:
+    ragged = [{"ids": [1, 2], "labels": [1, 2]}, {"ids": np.array([1]), "labels": np.array([1])}]
+    ragged[0] = {name: np.array(ids) for name, ids in ragged[0].items()}
+    with pytest.raises(ConfigError, match=r"PadCollate\(\) pads"):
+        Trainer(token_model(), CrossEntropy(), progress=False).fit(ragged)
+    with pytest.raises(ConfigError, match=r"a tuple, \(x, y\)"):
+        trainer("", None).fit([TRAIN[0], TRAIN[1]])
+
+
+def test_a_tokenizers_names_fit_the_batch_and_the_model() -> None:
+    examples = [{"input_ids": [3, 4, 5], "labels": [3, 4, 5]}, {"input_ids": [6], "labels": [6]}]
+    batch = PadCollate()(examples)
+    assert batch["attention_mask"].numpy().tolist() == [[True, True, True], [True, False, False]]
+    net = Transformer(TransformerConfig(vocab_size=9, d_model=16, n_heads=2, n_layers=1), seed=0)
+    output, _ = run_model(net, batch)
+    same = net(batch["input_ids"], attention_mask=batch["attention_mask"])
+    np.testing.assert_array_equal(output.detach().numpy(), same.detach().numpy())
+
+
 def test_calls_that_make_no_sense_are_refused() -> None:
     with pytest.raises(ConfigError, match="epochs must be a positive whole number"):
         trainer("", None).fit(TRAIN, epochs=0)

@@ -355,3 +355,29 @@ def test_a_part_that_was_frozen_in_evaluation_mode_stays_so() -> None:
     assert [m.training for m in model.modules()] == modes
     assert True in modes
     assert False in modes
+
+
+@pytest.mark.parametrize(
+    ("option", "message"),
+    [
+        ("eos_token_id", "eos_id"),
+        ("num_beams", "n_beams"),
+        ("do_sample", "temperature"),
+        ("temprature", "did you mean temperature"),
+        ("xyz", "there are max_new_tokens"),
+    ],
+)
+def test_an_unknown_option_names_the_right_one(option: str, message: str) -> None:
+    with pytest.raises(TypeError, match=f"no option '{option}': .*{message}"):
+        generate(model(), PROMPTS, **{option: 1})
+
+
+def test_prompts_may_come_as_a_tokenizers_batch() -> None:
+    ids, mask = left_pad(PROMPTS)
+    ours = generate(model(), PROMPTS, max_new_tokens=4)
+    theirs = generate(model(), input_ids=ids, attention_mask=mask.astype(int), max_new_tokens=4)
+    np.testing.assert_array_equal(ours.ids, theirs.ids)
+    with pytest.raises(ValueError, match="give the prompts once"):
+        generate(model(), ids, input_ids=ids)
+    with pytest.raises(ValueError, match=r"one prompt is \[\[\.\.\.\]\]"):
+        generate(model(), [3, 4, 5])

@@ -200,3 +200,19 @@ def test_a_gradient_belongs_to_the_call_through_which_it_passed() -> None:
     assert gradients[2] is None
     np.testing.assert_array_equal(gradients[1].numpy(), np.full((1, 3), 5.0))
     assert [len(record.input_gradients) for record in seen.calls["c"]] == [0, 1, 0]
+
+
+def test_what_was_recorded_shows_as_shapes() -> None:
+    net = model()
+    with capture(net, NAME) as seen:
+        net(IDS).sum().backward()
+    assert repr(seen[NAME]) == (
+        "Record(inputs=((2, 6, 16)), output=(2, 6, 16), weights=(2, 4, 6, 6), output_gradient=(2, 6, 16), "
+        "input_gradients=((2, 6, 16)), weights_gradient=(2, 4, 6, 6))"
+    )
+    assert repr(attention_maps(net, IDS)) == "AttentionMaps(decoder=(2, 2, 4, 6, 6))"
+
+
+def test_a_pattern_far_from_every_name_lists_how_names_end() -> None:
+    with pytest.raises(ValueError, match=r"no module matches '§§'; names end in .*self_attention"):
+        capture(model(), "§§")
