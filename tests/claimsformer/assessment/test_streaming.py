@@ -295,3 +295,34 @@ def test_a_part_is_whole_or_not_there(tmp_path: Path) -> None:
         assert not folder.has("part.parquet")
     with WorkFolder(tmp_path, {}) as folder:
         assert not list(tmp_path.glob("*.tmp"))
+
+
+# The command ----------------------------------------------------------------------------------------------------------
+
+
+def test_of_a_large_file_the_command_shows_what_is_worth_most(
+    example: Example, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from claimsformer.assessment import streaming
+    from claimsformer.cli import main
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(streaming, "SMALL", 50)  # as if its claims were too many to list
+
+    def run(*arguments: str) -> str:
+        with pytest.raises(SystemExit) as stop:
+            main(["assess", str(example.path), "--full-model", "40", "--show", "5", *arguments])
+        assert not stop.value.code
+        return capsys.readouterr().out
+
+    found = json.loads(run("--json", "--report", "report.html", "--out", "verdicts.parquet"))
+    listed = found["assessments"]
+    assert len(listed) == 5
+    assert all(a["decision"] == "suspicious" for a in listed)
+    worth = [a["expected_value"] for a in listed]
+    assert worth == sorted(worth, reverse=True)
+    verdicts = pl.read_parquet(tmp_path / "verdicts.parquet")
+    assert verdicts.height == found["accepted"] == N
+    assert worth[0] == verdicts.filter(decision="suspicious")["expected_value"].max()
+    assert f"of {found['suspicious']:,} suspicious claims" in (tmp_path / "report.html").read_text()
+    assert "the full model read 40 claims" in run()
