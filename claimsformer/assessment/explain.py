@@ -11,12 +11,10 @@ import polars as pl
 from claimsformer.assessment.decision import Reason
 from claimsformer.assessment.edits import EDITS
 from claimsformer.assessment.fields import CLAIM_FIELDS
-from claimsformer.assessment.masked_model import MaskedClaimModel
-from claimsformer.assessment.surprise import Alternatives, expected
+from claimsformer.assessment.surprise import Alternatives, Question
 from claimsformer.claims.codes import CARC
-from claimsformer.tokenizer.fields import ClaimBatch, FieldTokenizer
 
-__all__ = ["edit_reasons", "surprise_reason"]
+__all__ = ["edit_reasons", "question", "surprise_reason"]
 
 # The adjustment reason that comes nearest to a surprise in each field.
 _CARC: Final = {
@@ -64,18 +62,15 @@ def _plain(words: str) -> str:
     return f"{low:g} or more" if math.isinf(high) else f"{low:g}" if low == 1 < high < 1.01 else f"{low:g} to {high:g}"
 
 
-def surprise_reason(
-    model: MaskedClaimModel,
-    tokenizer: FieldTokenizer,
-    claim: ClaimBatch,
-    name: str,
-    rank: int,
-    p: float,
-    amount: float,
-) -> Reason | None:
+def question(row: int, name: str, rank: int) -> Question:
+    """What to ask the model about a surprising field; some fields are hidden at all ranks, as they were when scored."""
+    return Question(row, name, rank, all_ranks=name in _BLANKED)
+
+
+def surprise_reason(guess: Alternatives, p: float, amount: float) -> Reason | None:
     """One surprising field as a reason, with what the rest of the claim leads one to expect; None where that is what
     the claim holds."""
-    guess = expected(model, tokenizer, claim, name, rank, all_ranks=name in _BLANKED)
+    name, rank = guess.field, guess.rank
     if guess.found == guess.options[0][0]:
         return None
     options = tuple((_plain(words), round(probability, 4)) for words, probability in guess.options)

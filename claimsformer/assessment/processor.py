@@ -18,7 +18,7 @@ from claimsformer.assessment.costs import Costs
 from claimsformer.assessment.decision import Assessment, Reason, SimilarClaim, digests
 from claimsformer.assessment.edits import EDITS, Directory, EditTables, flags, run_edits, switch_off
 from claimsformer.assessment.examples import Examples
-from claimsformer.assessment.explain import edit_reasons, surprise_reason
+from claimsformer.assessment.explain import edit_reasons, question, surprise_reason
 from claimsformer.assessment.fields import CLAIM_SPEC, PASSES, prepare
 from claimsformer.assessment.fusion import Evidence, Fusion
 from claimsformer.assessment.masked_model import MaskedClaimModel, MaskedModelConfig
@@ -26,7 +26,7 @@ from claimsformer.assessment.masked_training import MaskedTraining, Progress, tr
 from claimsformer.assessment.splits import check_disjoint, split_by
 from claimsformer.assessment.streaming_inference import HiddenTokenModel
 from claimsformer.assessment.streaming_screen import screen_scores
-from claimsformer.assessment.surprise import Calibration, Surprises, benjamini_hochberg, surprises
+from claimsformer.assessment.surprise import Calibration, Surprises, benjamini_hochberg, expected, surprises
 from claimsformer.claims.frames import conform
 from claimsformer.errors import ConfigError, NotFittedError, ReadError
 from claimsformer.tokenizer.fields import ClaimBatch, FieldTokenizer
@@ -283,20 +283,15 @@ class ClaimsProcessor:
         table, evidence, found, findings, batch = self._judge(claims, history, directory, on_progress, findings)
         by_row = {k[0]: part for k, part in findings.group_by("row", maintain_order=True)}
         p_fields = self._calibration.p_values(found)
+        judged = list(table.iter_rows(named=True))
+        wanted = [i for i, row in enumerate(judged) if explain == "all" or (explain == row["decision"] == "suspicious")]
+        surprising = self._surprise_reasons(
+            batch, found, p_fields, evidence, [i for i in wanted if not judged[i]["abstained"]]
+        )
+        similar = self._similar(batch, wanted)
         results = []
-        for i, (row, sha) in enumerate(zip(table.iter_rows(named=True), digests(claims), strict=True)):
-            reasons = edit_reasons(by_row[i]) if i in by_row else []
-            wanted = explain == "all" or (explain == "suspicious" and row["decision"] == "suspicious")
-            similar: tuple[SimilarClaim, ...] = ()
-            if wanted:
-                amount = float(evidence.amount[i])
-                reasons += (
-                    []
-                    if row["abstained"]
-                    else self._surprise_reasons(batch[[i]], found, p_fields[i], evidence.fields[i], i, amount)
-                )
-                assert self._model is not None
-                similar = self._examples.nearest(self._model.summary_vectors(batch[[i]].compact())[0])
+        for i, (row, sha) in enumerate(zip(judged, digests(claims), strict=True)):
+            reasons = (edit_reasons(by_row[i]) if i in by_row else []) + surprising.get(i, [])
             seen = ~np.isnan(found.values[i])
             shown = {name: round(float(e), 3) for name, e, s in
                      zip(found.fields, evidence.fields[i], seen, strict=True) if s}  # fmt: skip
@@ -316,30 +311,38 @@ class ClaimsProcessor:
                     claim_digest=sha,
                     abstained=row["abstained"],
                     abstained_because=row["abstained_because"],
-                    similar=similar,
+                    similar=similar.get(i, ()),
                 )
             )
         return results
 
     def _surprise_reasons(
-        self, claim: ClaimBatch, found: Surprises, p: Floats, evidence: Floats, i: int, amount: float
-    ) -> list[Reason]:
-        """The two most surprising fields, where ordinary claims surprise as much in less than one of a hundred."""
+        self, batch: ClaimBatch, found: Surprises, p: Floats, evidence: Evidence, rows: list[int]
+    ) -> dict[int, list[Reason]]:
+        """The two most surprising fields of each of these claims, where ordinary claims surprise as much in less than
+        one of a hundred."""
         assert self._model is not None
-        order = [k for k in np.argsort(-evidence, kind="stable").tolist() if p[k] <= 0.01][:2]
-        reasons = [
-            surprise_reason(
-                self._model,
-                self._tokenizer,
-                claim,
-                found.fields[k],
-                int(found.ranks[i, k]),
-                10 ** -float(evidence[k]),
-                amount,
-            )
-            for k in order
-        ]
-        return [reason for reason in reasons if reason is not None]
+        asked = []
+        for i in rows:
+            order = np.argsort(-evidence.fields[i], kind="stable").tolist()
+            asked += [(i, k) for k in [k for k in order if p[i, k] <= 0.01][:2]]
+        questions = [question(i, found.fields[k], int(found.ranks[i, k])) for i, k in asked]
+        guesses = expected(HiddenTokenModel(self._model), self._tokenizer, batch, questions)
+        reasons: dict[int, list[Reason]] = {}
+        for (i, k), guess in zip(asked, guesses, strict=True):
+            reason = surprise_reason(guess, 10 ** -float(evidence.fields[i, k]), float(evidence.amount[i]))
+            if reason is not None:
+                reasons.setdefault(i, []).append(reason)
+        return reasons
+
+    def _similar(self, batch: ClaimBatch, rows: list[int]) -> dict[int, tuple[SimilarClaim, ...]]:
+        assert self._model is not None
+        found: dict[int, tuple[SimilarClaim, ...]] = {}
+        for start in range(0, len(rows), 512):
+            part = rows[start : start + 512]
+            vectors = self._model.summary_vectors(batch[part].compact())
+            found |= {i: self._examples.nearest(vector) for i, vector in zip(part, vectors, strict=True)}
+        return found
 
     # Saving -----------------------------------------------------------------------------------------------------------
 

@@ -16,11 +16,20 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from claimsformer.assessment.masked_model import MaskedClaimModel, Prediction
+from claimsformer.assessment.masked_model import Prediction
 from claimsformer.errors import ConfigError
 from claimsformer.tokenizer.fields import ClaimBatch, FieldTokenizer, choose_field, closure, hide
 
-__all__ = ["Alternatives", "Calibration", "Surprises", "benjamini_hochberg", "conformal_p", "expected", "surprises"]
+__all__ = [
+    "Alternatives",
+    "Calibration",
+    "Question",
+    "Surprises",
+    "benjamini_hochberg",
+    "conformal_p",
+    "expected",
+    "surprises",
+]
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -128,34 +137,60 @@ class Alternatives:
     options: tuple[tuple[str, float], ...]
 
 
+@dataclass(frozen=True)
+class Question:
+    """What is expected in one field of one claim: `row` of a batch, the field's name, its rank (0 for a field with one
+    value); with `all_ranks` the field is hidden at every rank, else at this one."""
+
+    row: int
+    field: str
+    rank: int = 0
+    all_ranks: bool = False
+
+
 def expected(
-    model: MaskedClaimModel,
+    model: Predictor,
     tokenizer: FieldTokenizer,
-    claim: ClaimBatch,
-    name: str,
-    rank: int,
+    claims: ClaimBatch,
+    questions: Sequence[Question],
     *,
     n: int = 3,
-    all_ranks: bool = False,
-) -> Alternatives:
-    """The likeliest values of one field of one claim, the rest of it given; raises ConfigError where it lacks it."""
-    if len(claim) != 1:
-        raise ConfigError(f"expected one claim, got {len(claim)}")
-    batch = claim.compact()
-    wanted = choose_field(tokenizer, batch, name, None if all_ranks or rank == 0 else rank)
-    if not wanted.any():
-        raise ConfigError(f"the claim has no {name!r} of rank {rank}")
-    shown = hide(tokenizer, batch, closure(tokenizer, batch, wanted))
-    prediction = next(guess for guess in model.predict(shown, batch, wanted) if guess.field == name)
-    k = int(np.flatnonzero(prediction.ranks == rank)[0])
-    probability = np.exp(prediction.log_p[k].astype(np.float64))
-    start = tokenizer.slices[name].start
+    batch_size: int = 512,
+) -> list[Alternatives]:
+    """The `n` likeliest values for each question, the rest of the claim given; raises ConfigError where the claim lacks
+    the field."""
+    found: dict[int, Alternatives] = {}
+    together: dict[tuple[str, int | None], list[int]] = {}
+    for k, question in enumerate(questions):
+        rank = None if question.all_ranks or question.rank == 0 else question.rank
+        together.setdefault((question.field, rank), []).append(k)
+    for (name, rank), asked in together.items():
+        for start in range(0, len(asked), batch_size):
+            part = asked[start : start + batch_size]
+            batch = claims[[questions[k].row for k in part]].compact()
+            wanted = choose_field(tokenizer, batch, name, rank)
+            for guess in model.predict(hide(tokenizer, batch, closure(tokenizer, batch, wanted)), batch, wanted):
+                if guess.field != name:
+                    continue
+                for i, k in enumerate(part):
+                    places = np.flatnonzero((guess.rows == i) & (guess.ranks == questions[k].rank))
+                    if len(places):
+                        found[k] = _alternatives(tokenizer, guess, int(places[0]), questions[k], n)
+    for k, question in enumerate(questions):
+        if k not in found:
+            raise ConfigError(f"the claim has no {question.field!r} of rank {question.rank}")
+    return [found[k] for k in range(len(questions))]
+
+
+def _alternatives(tokenizer: FieldTokenizer, guess: Prediction, k: int, question: Question, n: int) -> Alternatives:
+    probability = np.exp(guess.log_p[k].astype(np.float64))
+    start = tokenizer.slices[question.field].start
     likely = np.argsort(-probability, kind="stable")[:n].tolist()
     return Alternatives(
-        name,
-        rank,
-        tokenizer.describe(start + int(prediction.truth[k])),
-        float(probability[prediction.truth[k]]),
+        question.field,
+        question.rank,
+        tokenizer.describe(start + int(guess.truth[k])),
+        float(probability[guess.truth[k]]),
         tuple((tokenizer.describe(start + i), float(probability[i])) for i in likely),
     )
 
