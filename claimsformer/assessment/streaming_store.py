@@ -51,6 +51,7 @@ class WorkFolder:
         _lock(self._lock, self.path.name)
         known = self.note("task")
         if known is None:
+            self._refuse_what_is_not_ours()
             self.write_note("task", self.task)
         elif known != self.task:
             self._lock.close()
@@ -65,6 +66,15 @@ class WorkFolder:
 
     def __exit__(self, *_: object) -> None:
         self._lock.close()
+
+    def _refuse_what_is_not_ours(self) -> None:
+        """A folder with other things in it must not become one that is removed at the end."""
+        if any(entry.name not in ("lock", "task.json.tmp") for entry in self.path.iterdir()):
+            self._lock.close()
+            (self.path / "lock").unlink()
+            raise ReadError(
+                f"{self.path.name!r} is not empty and holds no parts of a run", hint="Name a new folder with --work."
+            )
 
     # Notes ------------------------------------------------------------------------------------------------------------
 

@@ -288,6 +288,17 @@ def test_one_process_at_a_time(tmp_path: Path) -> None:
         pass
 
 
+def test_a_folder_with_other_things_in_it_is_left_alone(example: Example, tmp_path: Path) -> None:
+    from claimsformer.cli import main
+
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "letter.txt").write_text("keep me")
+    with pytest.raises(SystemExit) as stop:
+        main(["assess", str(example.path), "--full-model", "0", "--json", "--work", str(tmp_path / "mine")])
+    assert stop.value.code == 1
+    assert [p.name for p in (tmp_path / "mine").iterdir()] == ["letter.txt"]
+
+
 def test_a_part_is_whole_or_not_there(tmp_path: Path) -> None:
     with WorkFolder(tmp_path, {}) as folder:
         writing = folder._replacing(tmp_path / "part.parquet")
