@@ -47,7 +47,7 @@ class WorkFolder:
 
     def __enter__(self) -> WorkFolder:
         self.path.mkdir(mode=0o700, parents=True, exist_ok=True)  # claims as they are will stand in it
-        self._lock = (self.path / "lock").open("a")
+        self._lock = (self.path / "claimsformer.lock").open("a")
         _lock(self._lock, self.path.name)
         known = self.note("task")
         if known is None:
@@ -69,9 +69,9 @@ class WorkFolder:
 
     def _refuse_what_is_not_ours(self) -> None:
         """A folder with other things in it must not become one that is removed at the end."""
-        if any(entry.name not in ("lock", "task.json.tmp") for entry in self.path.iterdir()):
+        if any(entry.name not in ("claimsformer.lock", "task.json.tmp") for entry in self.path.iterdir()):
             self._lock.close()
-            (self.path / "lock").unlink()
+            (self.path / "claimsformer.lock").unlink()
             raise ReadError(
                 f"{self.path.name!r} is not empty and holds no parts of a run", hint="Name a new folder with --work."
             )
