@@ -28,6 +28,11 @@ class PadCollate:
         self.pad_id, self.label_pad, self.mask_for = pad_id, label_pad, mask_for
 
     def __call__(self, examples: Sequence[Mapping[str, Any]]) -> dict[str, Tensor]:
+        if not all(isinstance(example, Mapping) for example in examples):
+            raise ConfigError(
+                f"PadCollate pads examples that are dicts, got {type(examples[0]).__name__}",
+                hint="leave collate out for a tuple of arrays",
+            )
         if any(set(example) != set(examples[0]) for example in examples):
             names = " and ".join(sorted({", ".join(map(str, example)) for example in examples}))
             raise ConfigError(f"the examples of a batch must have the same entries, got {names}")

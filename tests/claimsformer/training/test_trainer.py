@@ -458,6 +458,11 @@ def test_examples_of_different_lengths_say_how_to_pad() -> None:
         trainer("", None).fit([TRAIN[0], TRAIN[1]])
 
 
+def test_padding_is_for_dicts_and_shows_no_data() -> None:
+    with pytest.raises(ConfigError, match=r"pads examples that are dicts, got list\n"):
+        trainer("", None, collate=PadCollate()).fit([[np.ones(2), np.array(1)]])
+
+
 def test_a_tokenizers_names_fit_the_batch_and_the_model() -> None:
     examples = [{"input_ids": [3, 4, 5], "labels": [3, 4, 5]}, {"input_ids": [6], "labels": [6]}]
     batch = PadCollate()(examples)
