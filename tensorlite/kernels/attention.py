@@ -19,6 +19,7 @@ from tensorlite.kernels.attention_tiles import (
     Where,
     by_row,
     empty_like,
+    exponentials,
     masked_scores,
     problem,
     scratch_like,
@@ -141,7 +142,7 @@ def _forward_rows(p: Problem, where: Where, tiles: list[Tile], out: Array, lse: 
     if not tiles:
         out[...], lse[...] = 0, np.inf
         return
-    q = _scaled(p.q[where][..., tiles[0].rows, :], p.scale, "attention.q")
+    q = _scaled(p, where, tiles[0].rows)
     safe = _accumulate(p, where, tiles, q, out)
     if safe is not None:
         np.log(safe, out=lse)
@@ -151,16 +152,15 @@ def _forward_rows(p: Problem, where: Where, tiles: list[Tile], out: Array, lse: 
     empty = total == 0
     total[empty] = 1
     np.divide(out, total[..., None], out=out)
-    lse[...] = np.where(empty, np.inf, top + np.log(total))
+    lse[...] = np.where(empty, np.inf, top * (1 / p.log_base) + np.log(total))
 
 
 def _accumulate(p: Problem, where: Where, tiles: list[Tile], q: Array, out: Array) -> Array | None:
     """Σ exp(scores), and Σ exp(scores) v into `out`; None where a maximum has to be subtracted."""
     total = np.zeros(q.shape[:-1], q.dtype)
     for tile in tiles:
-        scores = masked_scores(p, where, tile, q)
-        np.exp(scores, out=scores)
-        total += scores @ ones(scores.shape[-1], q.dtype)
+        scores, sums = exponentials(p, where, tile, q)
+        total += sums
         if not (total <= LARGEST_UNSHIFTED_SUM).all():  # False for NaN
             return None
         _add_product(_dropped(p, tile, scores), p.v[where][..., tile.columns, :], out, tile is tiles[0])
@@ -168,7 +168,7 @@ def _accumulate(p: Problem, where: Where, tiles: list[Tile], q: Array, out: Arra
 
 
 def _accumulate_online(p: Problem, where: Where, tiles: list[Tile], q: Array, out: Array) -> tuple[Array, Array]:
-    """The same relative to a running row maximum, which is returned first (Milakov and Gimelshein 2018)."""
+    """The same relative to a running row maximum · log_base, which is returned first (Milakov and Gimelshein 2018)."""
     total = np.zeros(q.shape[:-1], q.dtype)
     top = np.full(q.shape[:-1], -np.inf, q.dtype)
     for tile in tiles:
@@ -176,8 +176,8 @@ def _accumulate_online(p: Problem, where: Where, tiles: list[Tile], q: Array, ou
         new_top = np.maximum(top, np.maximum.reduce(scores, axis=-1))
         shift = np.where(new_top == -np.inf, 0, new_top)
         np.subtract(scores, shift[..., None], out=scores)
-        np.exp(scores, out=scores)
-        correction = np.exp(top - shift)
+        p.power(scores, out=scores)
+        correction = p.power(top - shift)
         total *= correction
         total += scores @ ones(scores.shape[-1], q.dtype)
         if tile is not tiles[0]:
@@ -222,6 +222,8 @@ def attention_backward(
             for i, (rows, tiles) in enumerate(blocks):
                 gb, ob, lb, db = (a[where][..., rows, :] for a in (g5, out5, lse5, dq5))
                 _backward_rows(p, where, tiles, gb, ob, lb, db, dk_group, dv_group, i == 0)
+            if p.log_base != 1:  # they are sums of queries that were scaled by it
+                np.multiply(dk_group, 1 / p.log_base, out=dk_group)
 
     with np.errstate(invalid="ignore", over="ignore", under="ignore"):
         parallel_for(block, [(i, i + 1) for i in range(len(groups))])
@@ -245,7 +247,7 @@ def _backward_rows(
     if not tiles:
         dq[...] = 0
         return
-    q = _scaled(p.q[where][..., tiles[0].rows, :], p.scale, "attention.q")
+    q = _scaled(p, where, tiles[0].rows)
     unshifted = bool((np.abs(lse) <= LARGEST_UNSHIFTED_LOGSUMEXP).all())
     if unshifted:
         # exp(s − lse) g = exp(s) (exp(−lse) g): the shift is paid on (T, d) instead of on the scores.
@@ -255,10 +257,12 @@ def _backward_rows(
     for tile in tiles:
         columns = tile.columns
         k, v = p.k[where][..., columns, :], p.v[where][..., columns, :]
-        probabilities = masked_scores(p, where, tile, q)
-        if not unshifted:
-            np.subtract(probabilities, lse, out=probabilities)
-        np.exp(probabilities, out=probabilities)
+        if unshifted:
+            probabilities, _ = exponentials(p, where, tile, q, False)
+        else:
+            probabilities = masked_scores(p, where, tile, q)
+            np.subtract(probabilities, lse * p.log_base, out=probabilities)
+            p.power(probabilities, out=probabilities)
         d_scores = np.matmul(g, np.swapaxes(v, -1, -2), out=scratch("attention.d", probabilities.shape, q.dtype))
         kept = probabilities
         if p.dropout:
@@ -308,5 +312,7 @@ def _add_to_keys(a: Array, b: Array, out: Array, first: bool) -> None:
         np.add(out, product, out=out)
 
 
-def _scaled(q: Array, scale: float, name: str) -> Array:
-    return np.multiply(q, scale, out=scratch_like(name, q))
+def _scaled(p: Problem, where: Where, rows: slice) -> Array:
+    """Queries times the scale and the logarithm of the base, so that powers of their scores is what softmax adds up."""
+    q = p.q[where][..., rows, :]
+    return np.multiply(q, p.scale * p.log_base, out=scratch_like("attention.q", q))

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from tensorlite.kernels.blocks import Array, scratch
+from tensorlite.kernels.blocks import LOG_BASE, POWER, Array, ones, scratch
 
 # Measured forward and backward, causal: 64 queries are 10 % faster than 128 at T = 128 and 256 (less is computed above the
 # diagonal), 128 are 10 % faster at T = 2,048 (larger products). 256 to 1,024 keys differ by less than 5 %.
@@ -41,6 +41,15 @@ class Problem(NamedTuple):
     scale: float
     dropout: float
     seed: int
+
+    @property
+    def power(self) -> np.ufunc:
+        """The function whose value at a score · `log_base` is exp of the score: e to the power where a mask may hold −inf."""
+        return POWER if self.mask is None else np.exp
+
+    @property
+    def log_base(self) -> float:
+        return LOG_BASE if self.mask is None else 1.0
 
     @property
     def query_block(self) -> int:
@@ -84,20 +93,62 @@ def tiles_of(p: Problem, group: int) -> Iterator[tuple[slice, list[Tile]]]:
 
 
 def masked_scores(p: Problem, where: Where, tile: Tile, q: Array) -> Array:
-    """Scores of a tile in scratch memory, −inf where the mask or causality excludes a key."""
+    """Scores · log_base of a tile in scratch memory for scaled q, −inf where the mask or causality excludes a key."""
+    scores = _scores(p, where, tile, q)
+    corner = _corner(p, tile, scores)
+    if corner is not None:
+        np.add(corner[0], _above(*corner[0].shape[-2:], corner[1], scores.dtype), out=corner[0])
+    return scores
+
+
+def exponentials(p: Problem, where: Where, tile: Tile, q: Array, summed: bool = True) -> tuple[Array, Array | None]:
+    """exp of the scores of a tile in scratch memory, 0 where a key is excluded, and if asked for their sums along rows.
+
+    What causality excludes is multiplied by 0 afterwards, since powers of −inf are slow; where one of those overflowed,
+    it is excluded before.
+    """
+    scores = _scores(p, where, tile, q)
+    corner = _corner(p, tile, scores)
+    p.power(scores, out=scores)
+    vector = ones(scores.shape[-1], scores.dtype)
+    if corner is None:
+        return scores, scores @ vector if summed else None
+    part, diagonal = corner
+    np.multiply(part, _below(*part.shape[-2:], diagonal, scores.dtype), out=part)
+    total = scores @ vector
+    if not np.isfinite(total).all():
+        scores = masked_scores(p, where, tile, q)
+        total = p.power(scores, out=scores) @ vector
+    return scores, total
+
+
+def _scores(p: Problem, where: Where, tile: Tile, q: Array) -> Array:
     k = p.k[where][..., tile.columns, :]
     shape = (*q.shape[:-1], k.shape[-2])
     scores = np.matmul(q, np.swapaxes(k, -1, -2), out=scratch("attention.scores", shape, q.dtype))
     if p.mask is not None:
         part = _cut(p.mask, where, tile)
         np.add(scores, np.where(part, ZERO, EXCLUDED) if part.dtype == np.bool_ else part, out=scores)
-    if p.causal and tile.columns.stop - 1 > tile.rows.start + p.offset:
-        first = max(tile.rows.start + p.offset + 1, tile.columns.start)
-        if first - tile.columns.start < FEWEST_COLUMNS_SKIPPED:
-            first = tile.columns.start
-        corner = scores[..., first - tile.columns.start :]
-        np.add(corner, _above(*corner.shape[-2:], tile.rows.start + p.offset - first, scores.dtype), out=corner)
     return scores
+
+
+def _corner(p: Problem, tile: Tile, scores: Array) -> tuple[Array, int] | None:
+    """The last columns of a tile, which hold all that causality excludes, and the last diagonal there that it does not."""
+    first = tile.rows.start + p.offset + 1
+    if not p.causal or tile.columns.stop <= first:
+        return None
+    first = max(first, tile.columns.start)
+    if first - tile.columns.start < FEWEST_COLUMNS_SKIPPED:
+        first = tile.columns.start
+    return scores[..., first - tile.columns.start :], tile.rows.start + p.offset - first
+
+
+@functools.lru_cache(maxsize=64)
+def _below(rows: int, columns: int, diagonal: int, dtype: np.dtype[Any]) -> Array:
+    """1 up to a diagonal and 0 above it."""
+    below = np.tri(rows, columns, diagonal, dtype)
+    below.flags.writeable = False
+    return below
 
 
 @functools.lru_cache(maxsize=64)

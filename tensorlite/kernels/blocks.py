@@ -91,6 +91,11 @@ def _ones(n: int, dtype: np.dtype[Any]) -> Array:
     return vector
 
 
+# For exponentials whose argument is scaled anyway: POWER(x · LOG_BASE) = eˣ. With AVX-512, NumPy's 2ˣ takes 0.22 ns an
+# element and its eˣ 0.47, but 2ˣ of −inf takes several; without AVX-512, 2ˣ is not vectorised.
+_FEATURES = getattr(getattr(getattr(np, "_core", None), "_multiarray_umath", None), "__cpu_features__", {})
+POWER, LOG_BASE = (np.exp2, math.log2(math.e)) if _FEATURES.get("AVX512_SKX") else (np.exp, 1.0)
+
 WRITTEN = ("out", "preactivation")
 
 

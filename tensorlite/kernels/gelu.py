@@ -16,7 +16,16 @@ from typing import Any, Literal
 
 import numpy as np
 
-from tensorlite.kernels.blocks import Array, constants, delivered, destination, float16_by_float32, scratch
+from tensorlite.kernels.blocks import (
+    LOG_BASE,
+    POWER,
+    Array,
+    constants,
+    delivered,
+    destination,
+    float16_by_float32,
+    scratch,
+)
 from tensorlite.kernels.threads import parallel_for
 
 Approximation = Literal["none", "tanh"]
@@ -217,8 +226,8 @@ def _derivative(x: Array, gate: Array, out: Array, approximate: Approximation) -
         complement = np.subtract(1, gate, out=scratch("gelu.square", x.shape, x.dtype))
         np.multiply(out, complement, out=out)
     else:
-        np.multiply(out, -0.5, out=out)
-        np.exp(out, out=out)
+        np.multiply(out, -0.5 * LOG_BASE, out=out)
+        POWER(out, out=out)
         np.multiply(out, INV_SQRT_2PI, out=out)
     np.multiply(out, x, out=out)
     np.add(out, gate, out=out)

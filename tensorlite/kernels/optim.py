@@ -124,12 +124,12 @@ def adam_update_all(
     if not arrays:
         return
     block = _adam_block(arrays[0][0].dtype, step, lr, betas, eps, weight_decay, decoupled, 1.0)
-    pieces = []
+    pieces: list[list[Array]] = []
     for several in arrays:
         flat = [array.reshape(-1) for array in several]
         size = flat[0].size
-        for i in range(0, size, OPTIM_BLOCK_ELEMENTS):
-            pieces.append(flat if size <= OPTIM_BLOCK_ELEMENTS else [a[i : i + OPTIM_BLOCK_ELEMENTS] for a in flat])
+        starts = range(0, size, OPTIM_BLOCK_ELEMENTS)
+        pieces += [[a[i : i + OPTIM_BLOCK_ELEMENTS] for a in flat] for i in starts] if len(starts) > 1 else [flat]
     parallel_for(lambda start, _: block(*pieces[start]), [(i, i + 1) for i in range(len(pieces))])
 
 

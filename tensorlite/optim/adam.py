@@ -96,9 +96,9 @@ class Adam(Optimizer):
             decoupled=group["decoupled_weight_decay"],
         )  # fmt: skip
         start = 0
-        for p, _, m, v in small:
-            stop = start + p.size
-            for a, updated in ((p, flat[0]), (m, flat[2]), (v, flat[3])):
+        for param, _, m, v in small:
+            stop = start + param.size
+            for a, updated in ((param, flat[0]), (m, flat[2]), (v, flat[3])):
                 a[...] = updated[start:stop] if a.ndim == 1 else updated[start:stop].reshape(a.shape)
             start = stop
         for tensor in params:

@@ -179,3 +179,20 @@ def test_one_query_sees_all_keys(shape, keys):
         np.testing.assert_allclose(ours, theirs.grad.numpy(), rtol=1e-7, atol=1e-9)
     causal, _ = kernels.attention(q, k, v, causal=True)  # the first query sees the first key alone
     np.testing.assert_allclose(causal, v[..., :1, :], rtol=1e-12)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_what_causality_excludes_may_overflow(dtype):
+    rng = np.random.default_rng(0)
+    q, k, v, g = (rng.standard_normal((2, 8, 4)).astype(dtype) for _ in range(4))
+    q[:, :-1], q[:, -1] = abs(q[:, :-1]) + 1, 0
+    k[:, -1] = 1e4  # seen by the last query alone, for which its score is 0
+    out, logsumexp = kernels.attention(q, k, v, causal=True)
+    visible = np.tri(8, dtype=bool)
+    expected, same = kernels.attention(q, k, v, visible)
+    np.testing.assert_allclose(out, kernels.attention_definition(q, k, v, causal=True), rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(logsumexp, same, rtol=1e-5, atol=1e-6)
+    found = kernels.attention_backward(g, q, k, v, out, logsumexp, causal=True)
+    wanted = kernels.attention_backward(g, q, k, v, expected, same, visible)
+    for a, b in zip(found, wanted, strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5 * np.abs(b).max())
