@@ -74,7 +74,7 @@ def _number(frame: pl.DataFrame, train: pl.DataFrame, field: FieldSpec, rank: in
     value = pl.col(name).cast(pl.Float64)
     if field.kind == "ratio":
         group = field.group_column(rank)
-        medians = train.group_by(group).agg(value.median().alias("__median"))
+        medians = train.group_by(group).agg(value.median().alias("__median")).filter(pl.col("__median") > 0)
         frame = frame.select(name, group).join(medians, on=group, how="left", maintain_order="left")
         value = value / pl.col("__median").fill_null(train[name].cast(pl.Float64).median())
     return frame.select(value).to_series().to_numpy()

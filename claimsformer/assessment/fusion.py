@@ -26,7 +26,8 @@ XI = 0.25  # e-value of a p-value: xi * p ** (xi - 1) (Vovk and Wang 2021)
 @dataclass(frozen=True)
 class Evidence:
     """What is known of N claims: `flags` (N, E) which edits fired, `fields` (N, F) evidence by field as -log10 p,
-    `claim_p` (N,) the conformal p-value, `amount` (N,) asked for in US dollars."""
+    `claim_p` (N,) the conformal p-value, `amount` (N,) asked for in US dollars; `details` (N, K), where given, are further
+    columns for the head, which the score does not count."""
 
     edits: tuple[str, ...]
     flags: Bools
@@ -34,14 +35,16 @@ class Evidence:
     fields: Floats
     claim_p: Floats
     amount: Floats
+    details: Floats | None = None
 
     def __len__(self) -> int:
         return len(self.flags)
 
     def take(self, rows: Any) -> Evidence:
         """Some of the claims."""
+        details = None if self.details is None else self.details[rows]
         return Evidence(
-            self.edits, self.flags[rows], self.names, self.fields[rows], self.claim_p[rows], self.amount[rows]
+            self.edits, self.flags[rows], self.names, self.fields[rows], self.claim_p[rows], self.amount[rows], details
         )
 
     @staticmethod
@@ -51,7 +54,9 @@ class Evidence:
             np.concatenate([getattr(part, name) for part in parts]) for name in ("flags", "fields", "claim_p", "amount")
         )
         flags, fields, claim_p, amount = arrays
-        return Evidence(parts[0].edits, flags, parts[0].names, fields, claim_p, amount)
+        more = [part.details for part in parts if part.details is not None]
+        details = np.concatenate(more) if more else None
+        return Evidence(parts[0].edits, flags, parts[0].names, fields, claim_p, amount, details)
 
     @property
     def score(self) -> Floats:
@@ -60,10 +65,12 @@ class Evidence:
         return largest
 
     def features(self) -> Floats:
-        """The columns that the supervised head reads, (N, E + F + 4)."""
+        """The columns that the supervised head reads, (N, E + F + 4 + K)."""
         clipped = np.minimum(self.fields, CLIP)
         top = -np.sort(-clipped, axis=1)[:, :2]
         more = [top, self.flags.sum(1, keepdims=True) > 1, np.log1p(np.maximum(self.amount, 0))[:, None] / 10]
+        if self.details is not None:
+            more.append(self.details)
         return np.column_stack([self.flags, clipped / 3, *more]).astype(np.float64)
 
 

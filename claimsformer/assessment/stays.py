@@ -8,10 +8,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
+import numpy as np
 import polars as pl
 
 from claimsformer.assessment.edits import EDITS, EditTables, flags, run_edits, switch_off
-from claimsformer.assessment.fusion import Evidence
+from claimsformer.assessment.fusion import CLIP, Evidence
 from claimsformer.assessment.masked_model import MaskedClaimModel, MaskedModelConfig
 from claimsformer.assessment.masked_training import MaskedTraining, Progress, train_masked
 from claimsformer.assessment.questions import Frequencies, Question, ask
@@ -21,7 +22,7 @@ from claimsformer.claims.readers import read_claims
 from claimsformer.tokenizer.fields import ClaimBatch, ClaimSpec, FieldSpec, FieldTokenizer, prepare_synpuf
 from claimsformer.tokenizer.fields.synpuf import CONDITIONS, IDENTIFIERS, SINCE_EDGES
 
-__all__ = ["STAY_QUESTIONS", "STAY_SPEC", "STAY_TRAINING", "Stays", "prepare_stays", "stay_claims"]
+__all__ = ["STAY_DETAILS", "STAY_QUESTIONS", "STAY_SPEC", "STAY_TRAINING", "Stays", "prepare_stays", "stay_claims"]
 
 Tell = Callable[[str], None]
 
@@ -62,17 +63,37 @@ STAY_SPEC: Final = ClaimSpec(
         FieldSpec("px", "code", columns=_ranks("px", 6), hierarchy="icd9_procedure"),
     ),
 )
-STAY_TRAINING: Final = MaskedTraining(epochs=4, learning_rate=3e-3)
+STAY_TRAINING: Final = MaskedTraining(epochs=8, learning_rate=3e-3)
 LIST_RATE: Final = 0.2
 STAY_QUESTIONS: Final = (
-    Question("provider_state"),
+    Question("provider_state", "contrast"),
     Question("utilization_days", "tail"),
     Question("drg", "tail"),
     Question("amount", "tail"),
-    # A list is hidden whole, or its other codes, which came with the one that is wrong, would vouch for it.
+    # A list is hidden whole: its other codes, which came with the one that is wrong, would vouch for it.
+    Question("dx", "contrast"),
     Question("dx", "contrast", ranks=(1,)),
     Question("px", "contrast"),
     Question("px", ranks=(2, 3, 4, 5, 6)),
+)
+# What the head learns from beside the answers above: no part of the score, or each would add its own chance to be odd.
+STAY_DETAILS: Final = (
+    Question("provider_state"),
+    Question("utilization_days"),
+    Question("drg"),
+    Question("drg", "contrast"),
+    Question("amount"),
+    Question("amount_ratio", hidden=("amount",)),
+    Question("amount_ratio", "tail", hidden=("amount",)),
+    Question("admit_dx"),
+    Question("admit_dx", "contrast"),
+    Question("dx"),
+    Question("dx", ranks=(1,)),
+    Question("px"),
+    Question("px", "presence"),
+    Question("px", ranks=(1,)),
+    Question("px", "contrast", ranks=(1,)),
+    Question("px", "contrast", ranks=(2, 3, 4, 5, 6)),
 )
 
 
@@ -121,21 +142,33 @@ class Stays:
         self.cpu_seconds = time.process_time() - started
         amounts = train["amt"].cast(pl.Float64).fill_null(float("nan")).to_numpy()
         self.frequencies = Frequencies.fit(self.tokenizer, encoded, amounts)
-        self.calibration = Calibration.fit(self.ask(rest[: min(rest.height, 6000)]))
+        found, details = self.ask(rest.head(6000))
+        self.calibration, self.details = Calibration.fit(found), Calibration.fit(details)
         claims = stay_claims(train)
         self.tables = switch_off(EditTables().learn(claims), claims.head(8000), None, most=0.1)
 
-    def ask(self, frame: pl.DataFrame) -> Surprises:
-        """The model's answers to `STAY_QUESTIONS`."""
-        return ask(self.model, self.tokenizer, self.frequencies, self.encode(frame), STAY_QUESTIONS)
+    def ask(self, frame: pl.DataFrame) -> tuple[Surprises, Surprises]:
+        """The model's answers to `STAY_QUESTIONS` and to `STAY_DETAILS`."""
+        questions = (*STAY_QUESTIONS, *STAY_DETAILS)
+        found = ask(self.model, self.tokenizer, self.frequencies, self.encode(frame), questions)
+        n = len(STAY_QUESTIONS)
+        return (
+            Surprises(found.fields[:n], found.values[:, :n], found.ranks[:, :n]),
+            Surprises(found.fields[n:], found.values[:, n:], found.ranks[:, n:]),
+        )
 
     def evidence(self, frame: pl.DataFrame) -> Evidence:
         """What edits and model say of each stay."""
-        found, claims = self.ask(frame), stay_claims(frame)
+        (found, details), claims = self.ask(frame), stay_claims(frame)
         fields = self.calibration.evidence(found)
+        answers = np.column_stack([found.values, details.values])
+        more = [
+            np.minimum(self.details.evidence(details), CLIP) / 3,
+            np.nan_to_num(np.clip(answers, -10, 30), nan=-1) / 5,
+        ]
         return Evidence(
             tuple(EDITS), flags(run_edits(claims, self.tables), claims.height).to_numpy(), found.fields, fields,
-            self.calibration.claim_p(fields.max(axis=1)), frame["amt"].fill_null(0.0).to_numpy(),
+            self.calibration.claim_p(fields.max(axis=1)), frame["amt"].fill_null(0.0).to_numpy(), np.column_stack(more),
         )  # fmt: skip
 
     def encode(self, frame: pl.DataFrame) -> ClaimBatch:

@@ -31,7 +31,7 @@ Examples:
 @click.option("--seed", type=int, default=0, show_default=True, help="Without FILE: seed of train --quick.")
 @click.option("--synpuf", is_flag=True, help="The experiment on real claims (data in CLAIMSFORMER_DATA).")
 @click.option("--provider-fraud", is_flag=True, help="The experiment on real labels of providers (same data).")
-@click.option("--epochs", type=click.IntRange(min=1), default=4, show_default=True, help="With --synpuf.")
+@click.option("--epochs", type=click.IntRange(min=1), default=8, show_default=True, help="With --synpuf.")
 @click.option("--samples", type=click.IntRange(1, 10), default=10, show_default=True, help="With --synpuf: to fit on.")
 @click.option("--bootstrap", type=click.IntRange(min=20), default=200, show_default=True)
 @reading_options
