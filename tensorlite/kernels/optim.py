@@ -69,23 +69,28 @@ def sgd_update(
 ) -> None:
     """One step of SGD as torch takes it; with a buffer, with momentum (`first`: the buffer becomes the gradient)."""
 
+    rate, kept = constants(param.dtype, lr, momentum)
+
     def block(p: Array, g: Array, *state: Array) -> None:
-        d = scratch("optim.a", p.shape, p.dtype)
-        _effective_gradient(p, g, weight_decay, grad_scale, d)
-        if state:
-            (buffer,) = state
-            if first:
-                np.copyto(buffer, d)
-            else:
-                np.multiply(buffer, momentum, out=buffer)
-                part = np.multiply(d, 1 - dampening, out=scratch("optim.b", p.shape, p.dtype)) if dampening else d
-                np.add(buffer, part, out=buffer)
-            if nesterov:
-                np.add(d, np.multiply(buffer, momentum, out=scratch("optim.b", p.shape, p.dtype)), out=d)
-            else:
-                np.copyto(d, buffer)
-        np.multiply(d, lr, out=d)
-        np.subtract(p, d, out=p)
+        t, d = scratch("optim.a", p.shape, p.dtype), g
+        if weight_decay or grad_scale != 1:
+            d = scratch("optim.b", p.shape, p.dtype)
+            _effective_gradient(p, g, weight_decay, grad_scale, d)
+        if not state:
+            np.subtract(p, np.multiply(d, rate, out=t), out=p)
+            return
+        (buffer,) = state
+        if first:
+            np.copyto(buffer, d)
+        else:
+            np.multiply(buffer, kept, out=buffer)
+            np.add(buffer, np.multiply(d, 1 - dampening, out=t) if dampening else d, out=buffer)
+        if nesterov:
+            np.add(np.multiply(buffer, kept, out=t), d, out=t)
+            np.multiply(t, rate, out=t)
+        else:
+            np.multiply(buffer, rate, out=t)
+        np.subtract(p, t, out=p)
 
     _over_blocks(block, param, grad, *(() if momentum_buffer is None else (momentum_buffer,)))
 
