@@ -338,7 +338,10 @@ class Run:
     # -- the rate -----------------------------------------------------------------------------------------------------
 
     def _rate(self) -> float:
-        return float(self.trainer.optimizer.param_groups[0]["lr"])
+        """Of the group without a rate of its own, else of the first."""
+        groups: list[dict[str, Any]] = self.trainer.optimizer.param_groups
+        base = (group for group in groups if group.get("initial_lr", group["lr"]) == self.trainer.lr)
+        return float(next(base, groups[0])["lr"])
 
     def _total_steps(self) -> int | None:
         if self.batches is None or self.epochs is None:

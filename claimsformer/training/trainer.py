@@ -30,6 +30,7 @@ from .stepper import Forward, Stepper, keeping
 __all__ = ["Overfit", "Trainer"]
 
 OPTIMIZERS = ("adamw", "adam", "sgd")
+DEFAULT_LR = 3e-4
 
 
 @dataclass(frozen=True)
@@ -111,6 +112,8 @@ class Trainer:
             )
         self.model, self.loss = model, loss
         self.optimizer = _optimizer(model, optimizer, lr, weight_decay, rates, layer_decay)
+        #: the rate of what has none of its own (`rates`, `layer_decay`), before the schedule; None for your own optimizer
+        self.lr = (DEFAULT_LR if lr is None else lr) if isinstance(optimizer, str) else None
         self.optimizer_name = optimizer if isinstance(optimizer, str) else type(optimizer).__name__
         self.schedule, self.warmup, self.final_lr = schedule, warmup, final_lr
         self.clip, self.accumulate = clip, accumulate
@@ -241,7 +244,7 @@ def _optimizer(
         return optimizer
     if optimizer not in OPTIMIZERS:
         raise ConfigError(f"optimizer must be one of {', '.join(OPTIMIZERS)}, or an Optimizer; got {optimizer!r}")
-    lr = 3e-4 if lr is None else lr
+    lr = DEFAULT_LR if lr is None else lr
     if weight_decay is None:
         weight_decay = 0.0 if optimizer == "adam" else 0.01
     groups = parameter_groups(model, lr, weight_decay, rates=rates, layer_decay=layer_decay)

@@ -521,6 +521,11 @@ def test_schedulers_of_tensorlite_work_too() -> None:
     assert history.steps["lr"][-1] < history.steps["lr"][0]
 
 
+def test_the_rate_shown_is_that_of_the_rest() -> None:
+    history = trainer("", None, lr=1e-2, rates={"0": 0.5}, schedule="linear").fit(TRAIN)  # the first layer's is its own
+    np.testing.assert_allclose(history.steps["lr"], 1e-2 * np.array([1, 0.75, 0.5, 0.25]))
+
+
 def test_noam_reads_the_width_of_the_model() -> None:
     model = Transformer(TransformerConfig(vocab_size=9, d_model=16, n_layers=1, n_heads=2), seed=0)
     ids = np.random.default_rng(0).integers(0, 9, (32, 5))
