@@ -84,12 +84,46 @@ _ELSEWHERE = {
     "load": ("utils.checkpoints", "load"),
     "sparse_coo_tensor": ("tensor.sparse", "sparse_coo_tensor"),
     "spmm": ("tensor.functions_linalg", "mm"),
+    "vmap": ("func", "vmap"),
     "get_num_threads": ("kernels.threads", "get_num_threads"),
     "set_num_threads": ("kernels.threads", "set_num_threads"),
     **{
         f"{kind}Tensor": ("tensor.legacy", f"{kind}Tensor")
         for kind in ["Bool", "Byte", "Char", "Double", "Float", "Half", "Int", "Long", "Short"]
     },
+    # torch has these functions in both places
+    **dict.fromkeys(
+        [
+            "adaptive_avg_pool1d",
+            "alpha_dropout",
+            "avg_pool1d",
+            "bilinear",
+            "channel_shuffle",
+            "conv1d",
+            "conv2d",
+            "conv3d",
+            "conv_transpose1d",
+            "conv_transpose2d",
+            "conv_transpose3d",
+            "cosine_similarity",
+            "dropout",
+            "feature_alpha_dropout",
+            "group_norm",
+            "hardshrink",
+            "layer_norm",
+            "max_pool1d",
+            "max_pool2d",
+            "max_pool3d",
+            "pairwise_distance",
+            "pdist",
+            "pixel_shuffle",
+            "pixel_unshuffle",
+            "rms_norm",
+            "rrelu",
+            "threshold",
+        ],
+        ("nn.functional", ""),
+    ),
 }
 
 
@@ -100,17 +134,29 @@ def __getattr__(name: str) -> Any:
         return importlib.import_module(f"{__name__}.{name}")
     if name in _ELSEWHERE:
         module, attribute = _ELSEWHERE[name]
-        value = getattr(importlib.import_module(f"{__name__}.{module}"), attribute)
+        value = getattr(importlib.import_module(f"{__name__}.{module}"), attribute or name)
         globals()[name] = value
         return value
     if not name.startswith("__") and _namespace.complete() and name in globals():
         return globals()[name]
-    import difflib
+    raise _missing(name)
 
+
+def _missing(name: str) -> AttributeError:
+    """The error for a name that is not there: where programs written for torch find it, why it is left out, or which name is near."""
+    import difflib
+    import importlib
+
+    from .absent import error
+
+    if not name.startswith("_") and importlib.import_module(f"{__name__}.compat.modules").stands_in(name):
+        return error(
+            __name__,
+            name,
+            "; programs written for torch that use it run under tensorlite.compat: python -m tensorlite.compat script.py",
+        )
     near = difflib.get_close_matches(name, [*globals(), *_SUBPACKAGES, *_ELSEWHERE], 1)
-    raise AttributeError(
-        f"module 'tensorlite' has no attribute '{name}'" + (f"; did you mean '{near[0]}'?" if near else "")
-    )
+    return error(__name__, name, f"; did you mean '{near[0]}'?" if near else "")
 
 
 def __dir__() -> list[str]:

@@ -7,7 +7,7 @@ import functools
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from .absent import reason
+from ..absent import reason
 
 
 class MissingName(NotImplementedError):

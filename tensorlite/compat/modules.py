@@ -122,6 +122,13 @@ def resolve(module: str, name: str) -> Any:
     raise AttributeError(f"module '{module}' has no attribute '{name}'")
 
 
+def stands_in(name: str) -> bool:
+    """Whether there is a stand-in for `torch.NAME` here, which is no part of tensorlite itself."""
+    if f"torch.{name}" in MODULES:
+        return True
+    return name in importlib.import_module(_S + "top").__all__
+
+
 @functools.cache
 def names_of(module: str) -> tuple[str, ...]:
     """The public names of a torch module that tensorlite has."""

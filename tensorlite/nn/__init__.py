@@ -1,5 +1,7 @@
 """Modules and layers, by the names of torch.nn."""
 
+from typing import TYPE_CHECKING, Any
+
 from . import functional, init, utils
 from .activation import (
     CELU,
@@ -334,3 +336,10 @@ __all__ = [
     "init",
     "utils",
 ]
+
+if not TYPE_CHECKING:  # a checker should not take any name for one that is here
+
+    def __getattr__(name: str) -> Any:
+        from ..absent import error
+
+        raise error(__name__, name)

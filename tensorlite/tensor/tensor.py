@@ -332,7 +332,10 @@ class Tensor(Variable, metaclass=TensorType):
     def __getattr__(self, name: str) -> Any:
         if not name.startswith("__") and TensorType.complete():
             return getattr(self, name)
-        raise AttributeError(f"'{type(self).__name__}' object has no attribute '{name}'")
+        from ..absent import reason
+
+        why = None if name.startswith("_") else reason(f"torch.Tensor.{name}")
+        raise AttributeError(f"'{type(self).__name__}' object has no attribute '{name}'" + (f": {why}" if why else ""))
 
     if TYPE_CHECKING:
         # The operators, which the op table provides.

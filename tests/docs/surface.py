@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import tensorlite as tl
-from tensorlite.compat.absent import reason
+from tensorlite.absent import reason
 from tensorlite.compat.modules import resolve
 
 PAGE = Path(__file__).parents[2] / "docs" / "surface.md"

@@ -25,6 +25,29 @@ def test_unknown_names_suggest_the_nearest():
         _ = tl.zeroes
 
 
+@pytest.mark.parametrize(
+    ("where", "name", "says"),
+    [
+        (tl, "fft", "np.fft.fft"),
+        (tl, "compile", "python -m tensorlite.compat"),
+        (tl, "use_deterministic_algorithms", "python -m tensorlite.compat"),
+        (tl.nn, "MultiheadAttention", "claimsformer.transformer"),
+        (tl.nn, "Linera", "has no attribute 'Linera'$"),
+        (tl.optim, "Muon", "bfloat16"),
+        (tl.ones(1), "untyped_storage", "data_ptr"),
+    ],
+)
+def test_names_of_torch_that_are_left_out_say_why(where, name, says):
+    with pytest.raises(AttributeError, match=says):
+        getattr(where, name)
+
+
+def test_functions_that_torch_has_in_two_places():
+    assert tl.conv2d is tl.nn.functional.conv2d
+    assert tl.vmap is tl.func.vmap
+    assert "cosine_similarity" in dir(tl)
+
+
 @pytest.mark.parametrize("path", ["tl.utils.data.DataLoader", "tl.utils.checkpoint.checkpoint", "tl.nn.functional.relu", "tl.nn.utils.clip_grad_norm_",
                                   "tl.optim.lr_scheduler.StepLR", "tl.autograd.Function", "tl.distributions.Normal"])  # fmt: skip
 def test_what_is_reached_by_attributes_alone(path):

@@ -7,6 +7,9 @@ _SPARSE = "of the sparse layouts there is COO alone: sparse_coo_tensor, x.to_spa
 _STORAGE = "there is no storage object; x.numpy() is the memory, x.data_ptr() its address, x.nbytes its size"
 _DISTRIBUTED = "one process computes; there are no process groups"
 _CUDA = "tensorlite computes on the CPU only"
+_UNUSED = "no known program uses it"
+_FOURIER = "there are no Fourier transforms; np.fft.fft(x.numpy()) computes one, without a gradient"
+_PARAMETRIZE = "weight_norm and spectral_norm work by hooks; there are no other parametrizations"
 
 #: Full names, or prefixes that end in a dot, of what is left out on purpose.
 REASONS: dict[str, str] = {
@@ -17,6 +20,10 @@ REASONS: dict[str, str] = {
     "torch.nn.TransformerDecoder": _TRANSFORMER,
     "torch.nn.TransformerDecoderLayer": _TRANSFORMER,
     "torch.nn.functional.multi_head_attention_forward": _TRANSFORMER,
+    "torch.nn.CTCLoss": _UNUSED,
+    "torch.nn.FractionalMaxPool2d": _UNUSED,
+    "torch.nn.FractionalMaxPool3d": _UNUSED,
+    "torch.nn.LinearCrossEntropyLoss": "use Linear and CrossEntropyLoss",
     "torch.sparse_bsr_tensor": _SPARSE,
     "torch.sparse_csc_tensor": _SPARSE,
     "torch.sparse_csr": _SPARSE,
@@ -24,6 +31,7 @@ REASONS: dict[str, str] = {
     "torch.Tensor.to_sparse_csr": _SPARSE,
     "torch.sparse.": "of torch.sparse there are mm, addmm, sum and the constructors",
     "torch.optim.SparseAdam": "gradients are dense",
+    "torch.optim.Muon": "it orthogonalises in bfloat16, which NumPy does not have",
     "torch.Tensor.storage": _STORAGE,
     "torch.Tensor.untyped_storage": _STORAGE,
     "torch.storage.": _STORAGE,
@@ -33,10 +41,17 @@ REASONS: dict[str, str] = {
     "torch.distributed.": _DISTRIBUTED,
     "torch.nn.parallel.": _DISTRIBUTED,
     "torch.nn.DataParallel": _DISTRIBUTED,
-    "torch.fft.": "there are no Fourier transforms; np.fft.fft(x.numpy()) computes one, without a gradient",
+    "torch.fft.": _FOURIER,
+    "torch.stft": _FOURIER,
+    "torch.istft": _FOURIER,
+    "torch.Tensor.stft": _FOURIER,
+    "torch.Tensor.istft": _FOURIER,
+    "torch.signal.": "there are no signal windows; np.hanning(n) and the like compute them",
+    "torch.distributions.": "of torch.distributions there are Bernoulli, Categorical, Independent, Normal and Uniform",
+    "torch.nn.utils.parametrizations.": _PARAMETRIZE,
     "torch.nn.utils.rnn.PackedSequence": "sequences are padded, not packed: pad_sequence, and a mask in the loss",
     "torch.nn.utils.rnn.pack_sequence": "sequences are padded, not packed: pad_sequence, and a mask in the loss",
-    "torch.nn.utils.parametrize.": "weight_norm and spectral_norm work by hooks; there are no other parametrizations",
+    "torch.nn.utils.parametrize.": _PARAMETRIZE,
     "torch.quantization.": "models are not quantised",
     "torch.onnx.": "models are not exported to ONNX",
     "torch.hub.": "nothing is downloaded; load a checkpoint with tensorlite.load",
@@ -55,3 +70,9 @@ def reason(name: str) -> str | None:
         if found:
             return found
     return None
+
+
+def error(module: str, name: str, otherwise: str = "") -> AttributeError:
+    """What a module's `__getattr__` raises: the name, and why it is left out if that is on purpose, else the words of `otherwise`."""
+    why = reason(f"torch{module.removeprefix('tensorlite')}.{name}")
+    return AttributeError(f"module '{module}' has no attribute '{name}'" + (f": {why}" if why else otherwise))
