@@ -131,7 +131,7 @@ def _measured(claims: pl.DataFrame) -> pl.DataFrame:
     thru = pl.coalesce("discharge_date", "service_thru")
     amount = pl.col("paid_amount").cast(pl.Float64)
     return (
-        claims.sort("billing_provider_id", "member_id", "service_from")
+        claims.sort("billing_provider_id", "member_id", "service_from", "claim_id")
         .with_columns(
             amount=amount,
             deductible=pl.col("deductible_amount").cast(pl.Float64),
@@ -210,7 +210,7 @@ def _rates() -> list[pl.Expr]:
 
 def _concentration(rows: pl.DataFrame, key: str, column: str, name: str) -> pl.DataFrame:
     """How unevenly a provider's claims are spread over the values of a column: the largest count and share, entropy."""
-    counts = rows.drop_nulls(column).group_by(key, column).agg(pl.len().alias("n"))
+    counts = rows.drop_nulls(column).group_by(key, column).agg(pl.len().alias("n")).sort(key, column)  # for equal sums
     share = pl.col("n") / pl.col("n").sum()
     return counts.group_by(key).agg(
         pl.col("n").max().alias(f"{name}_most"),

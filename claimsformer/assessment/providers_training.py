@@ -44,8 +44,8 @@ class ProviderTraining:
     least_share: float = 0.6
     learning_rate: float = 1e-3
     weight_decay: float = 0.05
-    n_models: int = 2
-    n_draws: int = 2
+    n_models: int = 3
+    n_draws: int = 4
     seed: int = 0
     pretraining: MaskedTraining | None = None
 

@@ -95,6 +95,16 @@ def test_statistics_are_those_of_numpy() -> None:
         assert row["members"] == data.claims["member_id"][mine].n_unique()
 
 
+def test_statistics_do_not_depend_on_the_order_of_claims() -> None:
+    data = made()
+    shuffled = data.claims.sample(fraction=1.0, shuffle=True, seed=1)
+    for a, b in zip(provider_statistics(data.claims), provider_statistics(shuffled), strict=True):
+        if a.dtype.is_numeric():
+            np.testing.assert_allclose(a.to_numpy(), b.to_numpy(), rtol=1e-9)
+        else:
+            assert a.equals(b)
+
+
 def test_piecewise_linear_encoding_is_monotone_and_marks_what_is_missing() -> None:
     numbers = np.array([[1.0], [2.0], [5.0], [np.nan], [9.0]])
     encoded = PiecewiseLinear.fit(numbers)(np.array([[0.0], [3.0], [7.0], [np.nan], [20.0]]))
