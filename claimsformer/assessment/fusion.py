@@ -84,12 +84,14 @@ def class_weights(labels: Bools) -> Floats:
 @dataclass(frozen=True)
 class Fusion:
     """Turns evidence into probabilities; `calibrator` is None where no labels were given, and `weights` or `network` is
-    what was learned where they were."""
+    what was learned where they were. `edit_p` (E,), for use without labels, is the share of ordinary claims on which each
+    edit fires: it then counts by how rare that is instead of by its stated weight, on the scale of the surprises."""
 
     prior: float
     weights: Floats | None = None
     calibrator: Calibrator | None = None
     network: NeuralHead | None = None
+    edit_p: Floats | None = None
 
     @property
     def calibrated(self) -> bool:
@@ -165,7 +167,12 @@ class Fusion:
         return _linear(evidence.features(), self.weights)
 
     def _stated(self, evidence: Evidence) -> Floats:
-        """Log-odds: prior, the strongest edit in full and the others by a third, and the e-value of the surprise."""
+        """Log-odds: prior, the strongest edit in full and the others by a third, and the e-value of the surprise; or the
+        e-value of the rarest of all that was found."""
+        if self.edit_p is not None:
+            rarest = np.maximum(evidence.score, (evidence.flags * -np.log10(self.edit_p)).max(axis=1, initial=0.0))
+            odds: Floats = np.log(self.prior / (1 - self.prior) * XI) + (1 - XI) * np.log(10) * np.minimum(rarest, 50)
+            return odds
         stated = np.array([EDITS[name].weight for name in evidence.edits])
         fired = evidence.flags * stated
         strongest = fired.max(axis=1, initial=0.0)
@@ -182,7 +189,9 @@ class Fusion:
             "prior": self.prior,
             "weights": None if self.weights is None else self.weights.tolist(),
             "calibrator": None if self.calibrator is None else self.calibrator.to_dict(),
-        } | ({} if self.network is None else {"network": self.network.to_dict()})
+            **({} if self.network is None else {"network": self.network.to_dict()}),
+            **({} if self.edit_p is None else {"edit_p": self.edit_p.tolist()}),
+        }
 
     @classmethod
     def from_dict(cls, state: Mapping[str, Any]) -> Fusion:
@@ -193,6 +202,7 @@ class Fusion:
             None if weights is None else np.array(weights, np.float64),
             None if calibrator is None else Calibrator.from_dict(calibrator),
             NeuralHead.from_dict(state["network"]) if "network" in state else None,
+            np.array(state["edit_p"], np.float64) if "edit_p" in state else None,
         )
 
 

@@ -146,4 +146,5 @@ def _loss(
         return F.binary_cross_entropy_with_logits(logits, target, tl.from_numpy(w))
     each = F.binary_cross_entropy_with_logits(logits, target, tl.from_numpy(w), reduction="none")
     missed = tl.sigmoid(logits * (1 - 2 * target))  # 1 - p of the true class
-    return (missed**focus * each).mean()
+    focused: Tensor = (missed**focus * each).mean()
+    return focused

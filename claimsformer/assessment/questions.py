@@ -140,7 +140,7 @@ def _guesses(
 
 def _measured(measure: Measure, guess: Prediction, frequencies: Frequencies) -> Floats:
     at = np.arange(len(guess.truth))
-    log_p = guess.log_p[at, guess.truth].astype(np.float64)
+    log_p: Floats = guess.log_p[at, guess.truth].astype(np.float64)
     if measure == "surprise":
         return -log_p
     if measure == "contrast":
@@ -151,7 +151,8 @@ def _measured(measure: Measure, guess: Prediction, frequencies: Frequencies) -> 
         level = frequencies.levels.get(guess.field, np.arange(p.shape[1]))
         # Half of the value's own mass, so that the middle of a distribution is no surprise.
         above = np.where(level > level[guess.truth][:, None], p, 0.0).sum(axis=1) + 0.5 * p[at, guess.truth]
-        return -np.log(np.maximum(above, 1e-12))
+        tail: Floats = -np.log(np.maximum(above, 1e-12))
+        return tail
     listed: Floats = np.where(guess.truth > 0, -np.log(np.maximum(1 - p[:, 0], 1e-12)), 0.0)
     return listed
 

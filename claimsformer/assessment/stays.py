@@ -146,6 +146,8 @@ class Stays:
         self.calibration, self.details = Calibration.fit(found), Calibration.fit(details)
         claims = stay_claims(train)
         self.tables = switch_off(EditTables().learn(claims), claims.head(8000), None, most=0.1)
+        fired = flags(run_edits(stay_claims(rest), self.tables), rest.height).to_numpy()
+        self.edit_p = (1 + fired.sum(axis=0)) / (1 + rest.height)
 
     def ask(self, frame: pl.DataFrame) -> tuple[Surprises, Surprises]:
         """The model's answers to `STAY_QUESTIONS` and to `STAY_DETAILS`."""

@@ -154,14 +154,15 @@ def _scores(
     tell("the supervised heads and other methods")
     heads = {kind: Fusion.fit_crossed(learned.evidence, learned.labels, learned.folds, kind=kind) for kind in HEADS}
     scores = {
-        "claimsformer without labels": Fusion(0.05).rank(judged),
+        "claimsformer without labels": Fusion(0.05, edit_p=stays.edit_p).rank(judged),
+        "claimsformer without labels, edits by stated weights": Fusion(0.05).rank(judged),
         **{f"claimsformer with labels, {kind} head": head.rank(judged) for kind, head in heads.items()},
         "edits alone": judged.flags @ weights,
         "surprise alone": judged.score,
         "isolation forest": baselines.isolation_forest(raw_clean, raw_test, seed),
         "ECOD": baselines.ecod(raw_clean, raw_test),
         "naive Bayes by field": baselines.naive_bayes(
-            stays.tokenizer, stays.encode(part), stays.encode(injected[test][0])
+            stays.tokenizer, stays.encode(clean), stays.encode(injected[test][0])
         ),
         "LightGBM on the raw table (labels)": baselines.lightgbm_scores(raw_known, learned.labels, raw_judged, seed),
         "LightGBM on raw table, edits and surprises (labels)": baselines.lightgbm_scores(

@@ -57,6 +57,20 @@ def test_details_reach_the_head_and_not_the_score() -> None:
     assert better > auroc(truth, Fusion.fit_crossed(plain, labels, folds).rank(without)) + 0.05
 
 
+def test_without_labels_an_edit_counts_by_how_rare_it_is() -> None:
+    flags = np.zeros((3, len(EDITS)), bool)
+    flags[1, 0], flags[2, 1] = True, True
+    edit_p = np.full(len(EDITS), 0.5)
+    edit_p[:2] = 0.01, 0.0001
+    found = Evidence(tuple(EDITS), flags, ("a",), np.full((3, 1), 3.0), np.full(3, 0.001), np.ones(3))
+    fusion = Fusion(0.05, edit_p=edit_p)
+    # One claim in a hundred is no news where the model says one in a thousand; one in ten thousand is.
+    assert fusion.rank(found)[0] == fusion.rank(found)[1] < fusion.rank(found)[2]
+    again = Fusion.from_dict(fusion.to_dict())
+    assert (again.probability(found) == fusion.probability(found)).all()
+    assert not again.calibrated
+
+
 @pytest.mark.parametrize("focus", [0.0, 2.0])
 def test_the_network_learns_with_either_loss(focus: float) -> None:
     rng = np.random.default_rng(0)
