@@ -103,7 +103,7 @@ def from_numpy_dtype(d: Any) -> dtype:
         return _BY_NUMPY[native]
     except KeyError:
         raise TypeError(
-            f"a tensor cannot hold values of dtype {native}; expected one of {', '.join(t.name for t in ALL)}"
+            f"a tensor cannot hold values of dtype {native}; expected one of {', '.join(t.name for t in ALL)}; convert it first, as in array.astype(np.int64)"
         ) from None
 
 
@@ -152,6 +152,23 @@ def default_for(value: Any) -> np.dtype[Any]:
     if isinstance(value, complex):
         return default_complex()
     return _default.dtype
+
+
+def check_fits(values: Any, d: np.dtype[Any]) -> None:
+    """Raises RuntimeError for Python numbers, or an array of them, that `d` cannot hold: integers beyond its range, or a complex number in a real type."""
+    values = np.asarray(values)
+    if not values.size or d.kind == "b" or values.dtype.kind == "b":
+        return
+    if values.dtype.kind == "c":
+        fits = d.kind == "c" or not values.imag.any()
+    elif d.kind in "fc":
+        return
+    else:
+        info = np.iinfo(d)
+        low, high = values.min(), values.max()
+        fits = bool(low >= (info.min or -info.max) and high <= info.max)  # unsigned types take negative numbers modulo their range
+    if not fits:
+        raise RuntimeError(f"value cannot be converted to type {from_numpy_dtype(d).name} without overflow")
 
 
 def result_dtype(operands: Sequence[Any]) -> np.dtype[Any]:

@@ -1,4 +1,4 @@
-"""The backward walk: one function, on one screen.
+"""The backward walk: `walk`, which fits on one screen. `run` asks one node for the gradients of its inputs; the rest is entry and exit.
 
 Nodes are visited in reverse order of creation, which is a reverse topological order because a node's parents are always older than the
 node itself. Each node is visited once, when all that flows into it has been added up. There is no recursion, so depth costs nothing.
@@ -37,9 +37,8 @@ def walk(roots: Sequence[Any], keep: bool, create_graph: bool, wanted: dict[Any,
     Returns the summed gradient of each leaf. With `wanted`, keys (node, slot) or leaf, only the paths that lead to those are walked, and
     the gradients of nodes among them are stored in it.
     """
-    pending: dict[
-        Any, Any
-    ] = {}  # node or leaf -> the sum of what has flowed into it (a list of sums, for a node with several outputs)
+    # node or leaf -> the sum of what has flowed into it (a list of sums, for a node with several outputs)
+    pending: dict[Any, Any] = {}
     owned: set[Any] = set()  # those of which the sum is our own array, free to be added to in place
     heap: list[tuple[int, Node]] = []  # nodes that something has flowed into, youngest first
     useful, running = (None, None) if wanted is None else _leading_to(wanted, [r[0] for r in roots])
@@ -238,7 +237,7 @@ def grad(
                     g = np.zeros(v._data.shape, v._data.dtype)
                 elif not allow_unused:
                     raise RuntimeError(
-                        f"One of the differentiated Tensors appears to not have been used in the graph (input {i}). "
+                        f"The differentiated Tensor at index {i} appears to not have been used in the graph. "
                         "Set allow_unused=True if this is the desired behavior."
                     )
                 else:

@@ -111,6 +111,9 @@ class _FunctionOp(Op):
         self.differentiable = frozenset({0})
         self.variadic = True
 
+    def node_name(self) -> str:
+        return f"{self.cls.__name__}Backward"
+
 
 def _op_of(cls: type[Function], single: bool) -> _FunctionOp:
     """The op entry of a Function class, for one result or for a tuple of results."""
@@ -165,6 +168,12 @@ class Function:
 
     `forward` may also be written without `ctx`, next to a `setup_context(ctx, inputs, output)`.
     """
+
+    def __new__(cls, *args: Any, **kwargs: Any) -> Function:
+        raise RuntimeError(
+            "Legacy autograd function with non-static forward method is deprecated. "
+            f"Please use new-style autograd function with static forward method: {cls.__name__}.apply(...), without an instance."
+        )
 
     @staticmethod
     def forward(*args: Any, **kwargs: Any) -> Any:

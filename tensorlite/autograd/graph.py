@@ -61,7 +61,7 @@ class Node:
 
     def name(self) -> str:
         """torch's name of the node, such as `MulBackward0`."""
-        return "".join(part.capitalize() for part in self.plan.op.name.split("_")) + "Backward0"
+        return self.plan.op.node_name()
 
     @property
     def next_functions(self) -> tuple[tuple[Any, int], ...]:

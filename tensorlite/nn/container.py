@@ -274,7 +274,7 @@ class ParameterList(Module):
         return self.extend(values)
 
     def extra_repr(self) -> str:
-        return "\n".join(f"({i}): {describe(v)}" for i, v in enumerate(self))
+        return "\n".join(f"  ({i}): {describe(v)}" for i, v in enumerate(self))
 
 
 class ParameterDict(Module):
@@ -335,7 +335,7 @@ class ParameterDict(Module):
             self[key] = value
 
     def extra_repr(self) -> str:
-        return "\n".join(f"({k}): {describe(v)}" for k, v in self.items())
+        return "\n".join(f"  ({k}): {describe(v)}" for k, v in self.items())
 
 
 def describe(value: Any) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from .analytic import branch, conj, ordered, state
-from .table import Op, elementwise, op
+from .table import elementwise, op
 
 
 def _acosh_slope(x: Any) -> Any:
@@ -141,14 +141,11 @@ def heaviside(x: Any, values: Any) -> Any:
     return np.where(x == 0, values, (x > 0).astype(x.dtype))
 
 
-# -- rounding ----------------------------------------------------------------------------------------------------------
-
-
 # -- tests -------------------------------------------------------------------------------------------------------------
 
 isnan = elementwise("isnan", np.isnan, "Whether an element is NaN.", promote=None)
 isinf = elementwise("isinf", np.isinf, "Whether an element is infinite.", promote=None)
-isfinite: Op = elementwise("isfinite", np.isfinite, "Whether an element is neither infinite nor NaN.", promote=None)
+isfinite = elementwise("isfinite", np.isfinite, "Whether an element is neither infinite nor NaN.", promote=None)
 
 
 @op(numpy=np.isposinf)
@@ -177,6 +174,3 @@ def isclose(x: Any, y: Any, rtol: Any = 1e-5, atol: Any = 1e-8, equal_nan: Any =
     if rtol < 0 or atol < 0:
         raise RuntimeError(f"rtol and atol must be greater than or equal to zero, but got rtol={rtol}, atol={atol}")
     return np.isclose(x, y, rtol, atol, equal_nan)
-
-
-# -- complex numbers ---------------------------------------------------------------------------------------------------

@@ -120,10 +120,24 @@ def _writes(x: Any, index: Any, value: Any) -> None:
     except ValueError:
         # torch drops leading dims of size 1 that the value has too many
         if not shape or shape[0] != 1:
-            raise
+            raise _unfitting(target[index].shape, value, is_basic(index)) from None
         _writes(x, index, value.reshape(shape[1:]))
     except IndexError as error:
         raise IndexError(_in_torch_words(x, index, str(error))) from None
+
+
+def _unfitting(place: tuple[int, ...], value: Any, basic: bool) -> RuntimeError:
+    """torch's words for a value that does not broadcast to what an index names: those of `expand` for a basic index."""
+    if basic:
+        from .shape import expand
+
+        try:
+            expand.forward(value, place)
+        except RuntimeError as error:
+            return error
+    return RuntimeError(
+        f"shape mismatch: value tensor of shape {list(value.shape)} cannot be broadcast to indexing result of shape {list(place)}"
+    )
 
 
 @op(namespaces=(), broadcasts=True)

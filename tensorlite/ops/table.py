@@ -166,7 +166,7 @@ class Op:
         self.definition = definition
         self.samples = samples
         self.outputs = outputs
-        self.check_number: Callable[[int, Any], None] | None = (
+        self.check_number: Callable[[int, Any, Any], None] | None = (
             None  # of a Python number beside integers, before it becomes one of them
         )
         self.writes: Callable[..., None] | None = None  # how the in-place form writes directly, without a copy
@@ -213,6 +213,10 @@ class Op:
         raise TypeError(
             f"{self.name}: a gradient rule asks for '{name}', which is neither an argument, 'out', 'aux' nor '<input>_shape'"
         )
+
+    def node_name(self) -> str:
+        """torch's name of a node that this op makes, such as `MulBackward0`."""
+        return "".join(part.capitalize() for part in self.name.split("_")) + "Backward0"
 
     # -- using ----------------------------------------------------------------------------------------------------
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import reduce
 from typing import Any
 
 import numpy as np
 
 from ..autograd.graph import wrap
 from ..autograd.mode import mode
-from ..dtypes import default_complex, get_default_dtype, to_numpy_dtype
+from ..dtypes import ALL, check_fits, default_complex, get_default_dtype, promote, to_numpy_dtype
 from .device import device as device_type
 from .size import Size
 from .tensor import Tensor
@@ -62,12 +63,19 @@ def _to_array(data: Any, dtype: Any) -> Any:
         to_numpy_dtype(array.dtype)
         native = array.dtype.newbyteorder("=")
         return array.astype(wanted or native, copy=False)
-    if isinstance(data, list | tuple) and _holds_tensors(data):
-        data = _unwrapped(data)
+    if isinstance(data, list | tuple):
+        kinds = _kinds(data)
+        wanted = wanted or _common_dtype(kinds)
+        if any(issubclass(k, Tensor) for k in kinds if isinstance(k, type)):
+            data = _unwrapped(data)
     try:
         array = np.asarray(data)
     except ValueError as error:
-        raise ValueError(f"expected a sequence of equal length at every level: {error}") from None
+        raise ValueError(_ragged(data) or f"expected a sequence of equal length at every level: {error}") from None
+    if array.dtype.kind == "u" or (array.dtype.kind == "O" and _all_ints(array)):
+        if wanted is None or wanted.kind not in "fc":
+            raise RuntimeError(f"Overflow when unpacking long long: an integer of {data!r:.60} does not fit into int64")
+        array = array.astype(np.float64)
     if array.dtype.kind == "O":
         raise TypeError(
             f"new(): cannot make a tensor from {type(data).__name__}; expected numbers, sequences of numbers or an ndarray"
@@ -76,25 +84,79 @@ def _to_array(data: Any, dtype: Any) -> Any:
         raise TypeError(f"new(): invalid data type 'str': cannot make a tensor from {data!r:.60}")
     if wanted is None:
         if array.dtype.kind == "f":
-            # np.float64(1.) and arrays of it inside a list keep torch's rule: sequences of Python floats get the default dtype
-            wanted = array.dtype if array.size and _first(data).__class__ is np.float64 else get_default_dtype().dtype
+            wanted = get_default_dtype().dtype
         elif array.dtype.kind == "c":
             wanted = default_complex()
         elif array.dtype.kind in "iu":
             wanted = np.dtype(np.int64)
         else:
             wanted = array.dtype
+    elif wanted != array.dtype:
+        check_fits(array, wanted)
     return array.astype(wanted, copy=False)
 
 
-def _first(data: Any) -> Any:
-    while isinstance(data, list | tuple) and data:
-        data = data[0]
-    return data
+def _all_ints(array: Any) -> bool:
+    return all(isinstance(v, int) for v in array.flat)
 
 
-def _holds_tensors(data: Any) -> bool:
-    return any(isinstance(d, Tensor) or (isinstance(d, list | tuple) and _holds_tensors(d)) for d in data)
+def _kinds(data: Sequence[Any]) -> set[Any]:
+    """What nested sequences hold: the types of numbers, tensors and arrays in them, and the dtypes of the latter two."""
+    kinds: set[Any] = set(map(type, data))
+    if kinds <= _PYTHON_NUMBERS:
+        return kinds
+    found: set[Any] = set()
+    for d in data:
+        if isinstance(d, list | tuple):
+            found |= _kinds(d)
+        else:
+            found.add(type(d))
+            if isinstance(d, np.ndarray | np.generic | Tensor):
+                found.add(np.asarray(d._data if isinstance(d, Tensor) else d).dtype)
+    return found
+
+
+_PYTHON_NUMBERS = {bool, int, float, complex}
+
+
+def _common_dtype(kinds: set[Any]) -> np.dtype[Any] | None:
+    """torch's dtype of a sequence with tensors or NumPy values in it, which keep their own; None for Python numbers alone."""
+    own = [k for k in kinds if isinstance(k, np.dtype)]
+    if not own or any(k.newbyteorder("=") not in _HELD for k in own):
+        return None
+    python = {
+        bool: np.dtype(np.bool_),
+        int: np.dtype(np.int64),
+        float: get_default_dtype().dtype,
+        complex: default_complex(),
+    }
+    return reduce(promote, [*(k.newbyteorder("=") for k in own), *(d for k, d in python.items() if k in kinds)])
+
+
+_HELD = frozenset(t.dtype for t in ALL)
+
+
+def _is_sequence(data: Any) -> bool:
+    return isinstance(data, list | tuple) or (isinstance(data, np.ndarray) and data.ndim > 0)
+
+
+def _ragged(data: Any) -> str | None:
+    """Where nested sequences are of unequal length, in torch's words; None where they hold numbers beside sequences."""
+    lengths, first = [], data
+    while _is_sequence(first):
+        lengths.append(len(first))
+        if not len(first):
+            break
+        first = first[0]
+    level = [data]
+    for dim, n in enumerate(lengths):
+        if not all(map(_is_sequence, level)):
+            return None
+        wrong = next((len(s) for s in level if len(s) != n), None)
+        if wrong is not None:
+            return f"expected sequence of length {n} at dim {dim} (got {wrong})"
+        level = [item for s in level for item in s]
+    return None
 
 
 def _unwrapped(data: Any) -> Any:
@@ -121,9 +183,13 @@ def _finish(array: Any, requires_grad: bool) -> Tensor:
 
 def sizes(args: tuple[Any, ...]) -> tuple[int, ...]:
     """A shape given as several ints or as one sequence. Raises RuntimeError for a negative size."""
-    if len(args) == 1 and not hasattr(args[0], "__index__"):
-        args = tuple(args[0])
-    shape = tuple(a.__index__() for a in args)
+    try:
+        if len(args) == 1 and not hasattr(args[0], "__index__"):
+            args = tuple(args[0])
+        shape = tuple(a.__index__() for a in args)
+    except (AttributeError, TypeError):
+        got = ", ".join(type(a).__name__ for a in args)
+        raise TypeError(f"a size must be given as ints or as one sequence of ints, got {got}") from None
     if any(s < 0 for s in shape):
         raise RuntimeError(f"Trying to create tensor with negative dimension {min(shape)}: {list(shape)}")
     return shape
@@ -181,7 +247,8 @@ def full(size: Any, fill_value: Any, *, dtype: Any = None, device: Any = None, r
         d = _to_array(value, None).dtype
     else:
         d = to_numpy_dtype(dtype)
-    return _finish(np.full(sizes((size,)), value, d), requires_grad)
+        check_fits(value, d)
+    return _finish(np.full(sizes((size,)), np.asarray(value).astype(d)), requires_grad)
 
 
 def eye(n: int, m: int | None = None, *, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
@@ -279,7 +346,10 @@ def full_like(
     memory_format: Any = None,
 ) -> Tensor:
     """One value with the shape and dtype of `input`."""
-    return _finish(np.full_like(input._data, fill_value, _like(input, dtype)), requires_grad)
+    d = _like(input, dtype)
+    value = fill_value.item() if isinstance(fill_value, Tensor) else fill_value
+    check_fits(value, d)
+    return _finish(np.full_like(input._data, np.asarray(value).astype(d), d), requires_grad)
 
 
 def _like(input: Tensor, d: Any) -> np.dtype[Any]:

@@ -97,11 +97,13 @@ def _convolution(dims: int) -> Callable[..., Tensor]:
             )
         kernel = weight._data.shape[2:]
         pairs = _padding(padding, dims, kernel, steps, dilations)
-        for n, k, d, (a, b) in zip(input._data.shape[-dims:], kernel, dilations, pairs, strict=True):
-            if n + a + b < d * (k - 1) + 1:
-                raise RuntimeError(
-                    f"Calculated padded input size per channel: ({n + a + b}). Kernel size: ({d * (k - 1) + 1}). Kernel size can't be greater than actual input size"
-                )
+        padded = [n + a + b for n, (a, b) in zip(input._data.shape[-dims:], pairs, strict=True)]
+        reach = [d * (k - 1) + 1 for k, d in zip(kernel, dilations, strict=True)]
+        if any(n < k for n, k in zip(padded, reach, strict=True)):
+            raise RuntimeError(
+                f"Calculated padded input size per channel: ({' x '.join(map(str, padded))}). Kernel size: ({' x '.join(map(str, reach))}). "
+                "Kernel size can't be greater than actual input size"
+            )
         single = input.ndim == dims + 1
         x: Any = input.unsqueeze(0) if single else input
         out = _with_bias(apply(ops.convolution, (x, weight, steps, pairs, dilations, groups)), bias, dims)

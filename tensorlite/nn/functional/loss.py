@@ -83,6 +83,11 @@ def _soft_cross_entropy(
     input: Tensor, target: Tensor, weight: Tensor | None, reduction: str, label_smoothing: float
 ) -> Tensor:
     if input._data.shape != target._data.shape:
+        if target.ndim < input.ndim:
+            raise RuntimeError(
+                f"cross_entropy: expected target dtype to be Long or Byte, but got {target.dtype}: class indices are integers, "
+                "target.long(); class probabilities have the shape of the input"
+            )
         raise RuntimeError(
             f"Expected floating point type for target with class probabilities to have the shape of the input, got {list(target._data.shape)} and {list(input._data.shape)}"
         )

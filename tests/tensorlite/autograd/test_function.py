@@ -67,7 +67,7 @@ def test_first_and_second_derivatives(function, inputs):
 def test_the_node_is_named_after_the_class_and_nothing_leaks():
     gc.collect()
     y = Exp.apply(leaf(1.0, 2.0))
-    assert y.grad_fn.name() == "ExpBackward0"
+    assert y.grad_fn.name() == "ExpBackward"
     y.sum().backward()
     del y
     assert gc.collect() == 0
@@ -350,3 +350,15 @@ def test_checkpoint_sequential():
         y = layer(y)
     y.sum().backward()
     np.testing.assert_allclose(grads, [w.grad.item() for w in (*weights, x)], rtol=1e-15)
+
+
+def test_the_name_of_a_class_of_several_words_stays_as_it_is():
+    class MyCube(Cube):
+        pass
+
+    assert "grad_fn=<MyCubeBackward>" in repr(MyCube.apply(leaf(1.0)))
+
+
+def test_an_instance_is_refused_with_the_way_out():
+    with pytest.raises(RuntimeError, match=r"Legacy autograd function .* Cube\.apply"):
+        Cube()

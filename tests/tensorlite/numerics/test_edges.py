@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import numpy as np
 import pytest
 
 import tensorlite as tl
@@ -99,6 +100,36 @@ REFUSED: dict[str, tuple[Any, type[Exception], str]] = {
         lambda: tl.cat([tl.ones(1, 3), tl.ones(1, 4)]),
         RuntimeError,
         "Sizes of tensors must match except in dimension 0. Expected size 3 but got size 4 for tensor number 1 in the list.",
+    ),
+    "a ragged list": (
+        lambda: tl.tensor([[[1], [2]], [[1]]]),
+        ValueError,
+        "expected sequence of length 2 at dim 1 (got 1)",
+    ),
+    "ragged arrays": (
+        lambda: tl.tensor([np.ones(2), np.ones(3)]),
+        ValueError,
+        "expected sequence of length 2 at dim 1 (got 3)",
+    ),
+    "a row that does not fit": (
+        lambda: tl.zeros(2, 2).__setitem__(0, tl.ones(3)),
+        RuntimeError,
+        "The expanded size of the tensor (2) must match the existing size (3) at non-singleton dimension 0.  Target sizes: [2].  Tensor sizes: [3]",
+    ),
+    "rows that do not fit": (
+        lambda: tl.zeros(4, 2).__setitem__(tl.tensor([0, 1]), tl.ones(3)),
+        RuntimeError,
+        "shape mismatch: value tensor of shape [3] cannot be broadcast to indexing result of shape [2, 2]",
+    ),
+    "floats as class indices": (
+        lambda: F.cross_entropy(tl.ones(2, 3), tl.tensor([0.0, 1.0])),
+        RuntimeError,
+        "expected target dtype to be Long or Byte, but got",
+    ),
+    "a kernel larger than the image": (
+        lambda: F.conv2d(tl.ones(1, 1, 8, 8), tl.ones(1, 1, 3, 9)),
+        RuntimeError,
+        "Calculated padded input size per channel: (8 x 8). Kernel size: (3 x 9). Kernel size can't be greater than actual input size",
     ),
     "max of nothing": (lambda: tl.zeros(0).max(), RuntimeError, "Expected reduction dim to be specified"),
     "max of nothing along a dim": (lambda: tl.zeros(0).max(0), IndexError, "Expected reduction dim 0"),
