@@ -72,7 +72,7 @@ def _to_array(data: Any, dtype: Any) -> Any:
         array = np.asarray(data)
     except ValueError as error:
         raise ValueError(_ragged(data) or f"expected a sequence of equal length at every level: {error}") from None
-    if array.dtype.kind == "u" or (array.dtype.kind == "O" and _all_ints(array)):
+    if array.dtype == np.uint64 or (array.dtype.kind == "O" and _all_ints(array)):
         if wanted is None or wanted.kind not in "fc":
             raise RuntimeError(f"Overflow when unpacking long long: an integer of {data!r:.60} does not fit into int64")
         array = array.astype(np.float64)

@@ -31,6 +31,8 @@ import tensorlite as tl
         ([1.0, np.float64(2)], tl.float64),
         ([[1, 2], np.ones(2, np.float16)], tl.float16),
         ([np.ones(1, np.int32)], tl.int32),
+        ([np.ones(1, np.uint8)], tl.uint8),
+        ([np.uint16(1)], tl.int64),
         ([np.int64(3), np.float32(1)], tl.float32),
         ([tl.tensor(1.0, dtype=tl.float64), 2.0], tl.float64),
         ([tl.ones(2, dtype=tl.float16), [1, 2]], tl.float16),
