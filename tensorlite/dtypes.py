@@ -166,7 +166,9 @@ def check_fits(values: Any, d: np.dtype[Any]) -> None:
     else:
         info = np.iinfo(d)
         low, high = values.min(), values.max()
-        fits = bool(low >= (info.min or -info.max) and high <= info.max)  # unsigned types take negative numbers modulo their range
+        fits = bool(
+            low >= (info.min or -info.max) and high <= info.max
+        )  # unsigned types take negative numbers modulo their range
     if not fits:
         raise RuntimeError(f"value cannot be converted to type {from_numpy_dtype(d).name} without overflow")
 

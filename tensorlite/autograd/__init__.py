@@ -82,19 +82,21 @@ def grad(
     """The gradients of `outputs` with respect to `inputs`, as a tuple; `.grad` attributes are left alone.
 
     With `is_grads_batched` every cotangent has a further first dim, and so has every gradient: one backward pass for each place along it.
-    The graph is kept then. An input that the outputs do not depend on raises RuntimeError, gives None with `allow_unused`, or zeros with `materialize_grads`.
+    An input that the outputs do not depend on raises RuntimeError, gives None with `allow_unused`, or zeros with `materialize_grads`.
     """
     if materialize_grads and allow_unused is False:
         raise ValueError(
             "Expected allow_unused to be True or not passed when materialize_grads=True, but got: allow_unused=False."
         )
     outs, ins = _as_list(outputs), _as_list(inputs)
+    if not ins:
+        raise RuntimeError("`inputs` argument to `grad()` cannot be empty.")
     if is_grads_batched:
         from .batched import batched
 
-        def one(cotangents: list[Any]) -> tuple[Any, ...]:
-            g = _cotangents(outs, cotangents)
-            return engine.grad(outs, ins, g, True, create_graph, bool(allow_unused), materialize_grads)
+        def one(cotangents: list[Any], last: bool) -> tuple[Any, ...]:
+            g, keep = _cotangents(outs, cotangents), retain_graph if last else True
+            return engine.grad(outs, ins, g, keep, create_graph, bool(allow_unused), materialize_grads)
 
         return batched(one, outs, [grad_outputs] if isinstance(grad_outputs, Variable | None) else list(grad_outputs))
     cotangents = _cotangents(outs, grad_outputs)

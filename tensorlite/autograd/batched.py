@@ -13,9 +13,9 @@ Gradients = tuple[Any, ...]
 
 
 def batched(
-    gradients: Callable[[list[Any]], Gradients], outputs: Sequence[Variable], batch: Sequence[Any]
+    gradients: Callable[[list[Any], bool], Gradients], outputs: Sequence[Variable], batch: Sequence[Any]
 ) -> Gradients:
-    """The gradients for each cotangent along the first dim of `batch`, stacked along a new first dim.
+    """The gradients for each cotangent along the first dim of `batch`, stacked along a new first dim; `gradients` is told which is the last.
 
     Raises:
         RuntimeError: if a cotangent is missing, or its shape is not that of its output behind the batch dim.
@@ -32,7 +32,8 @@ def batched(
         sizes.add(g._data.shape[0])
     if len(sizes) != 1 or 0 in sizes:
         raise RuntimeError(f"is_grads_batched=True needs batches of one size, at least 1, got sizes {sorted(sizes)}")
-    rows = [gradients([None if g is None else g[b] for g in batch]) for b in range(sizes.pop())]
+    n = sizes.pop()
+    rows = [gradients([None if g is None else g[b] for g in batch], b == n - 1) for b in range(n)]
     return tuple(
         None if any(g is None for g in column) else apply(stack, (list(column), 0))
         for column in zip(*rows, strict=True)

@@ -206,6 +206,8 @@ class Function:
                 cls.setup_context(ctx, args, outputs)
             else:
                 outputs = cls.forward(ctx, *args)
+        if recording and any(d._rg and d._node is None for d in ctx._dirty):
+            raise RuntimeError("a leaf Variable that requires grad has been used in an in-place operation.")
         single = not isinstance(outputs, tuple)
         results = (outputs,) if single else outputs
         if not recording:

@@ -122,8 +122,16 @@ def _check_allowed(op: Op, target: Variable, recording: bool) -> None:
         raise RuntimeError(
             f"{op.name}_(): the memory of this tensor is read-only; clone() it before changing it in place"
         )
-    if recording:
+    if recording or (target._view_kind == "no_grad" and mode.grad and target._base is not None and target._base._rg):
         check_recorded(target)
+    elif target._inference and not mode.inference:
+        raise RuntimeError(_INFERENCE)
+
+
+_INFERENCE = (
+    "Inplace update to inference tensor outside InferenceMode is not allowed. "
+    "You can make a clone to get a normal tensor before doing inplace update."
+)
 
 
 def check_recorded(target: Variable) -> None:
@@ -148,9 +156,7 @@ def check_recorded(target: Variable) -> None:
                 "inplace either both inside the no_grad block (if you don't want the inplace to be tracked) or both outside (if you want the inplace to be tracked)."
             )
     if target._inference:
-        raise RuntimeError(
-            "Inplace update to inference tensor outside InferenceMode is not allowed. You can make a clone to get a normal tensor before doing inplace update."
-        )
+        raise RuntimeError(_INFERENCE)
 
 
 def check_no_self_overlap(data: Any) -> None:

@@ -245,7 +245,7 @@ def _promote(op: Op, args: tuple[Any, ...], values: list[Any]) -> tuple[Any, ...
                     values[i] = v.astype(dtype)
         elif len(over) == 1 or dtype.kind in "biu":
             if op.check_number is not None:
-                op.check_number(i, v)
+                op.check_number(i, v, dtype)
             values[i] = np.asarray(v).astype(dtype)  # integers wrap around, as in torch
     if not any(type(values[i]) is np.ndarray for i in over):
         for i in over:

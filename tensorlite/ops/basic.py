@@ -142,7 +142,7 @@ def pow(x: Any, exponent: Any) -> Any:
     return np.power(x, exponent)
 
 
-def _refuse_negative(position: int, exponent: Any) -> None:
+def _refuse_negative(position: int, exponent: Any, dtype: Any) -> None:
     """Unlike an exponent in a tensor, one in the program is known to make no sense for integers."""
     if position == 1 and exponent < 0:
         raise RuntimeError("Integers to negative integer powers are not allowed.")

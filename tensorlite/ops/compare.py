@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from ..dtypes import check_fits
 from .analytic import branch, real, state
 from .table import Op, op
 
@@ -49,6 +50,7 @@ def where(condition: Any, x: Any, y: Any) -> Any:
     return np.where(condition, x, y)
 
 
+where.check_number = lambda position, value, dtype: check_fits(value, dtype)
 where.grad(x=lambda g, condition: np.where(condition, g, 0), y=lambda g, condition: np.where(condition, 0, g))
 
 

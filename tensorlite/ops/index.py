@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from ..dtypes import check_fits
 from .table import op
 
 
@@ -20,6 +21,7 @@ def take_at(x: Any, index: Any) -> Any:
     if is_basic(index):
         items = index if isinstance(index, tuple) else (index,)
         return x[index] if any(i is Ellipsis for i in items) else x[(*items, ...)]
+    _check_empty_masks(x, index)
     first, second = _two_steps(x, index)
     try:
         taken = (x if first is None else x[first])[second]
@@ -51,6 +53,14 @@ def _two_steps(x: Any, index: Any) -> tuple[Any, Any]:
             if not isinstance(i, int):
                 second.append(slice(None))
     return tuple(first), tuple(second)
+
+
+def _check_empty_masks(x: Any, index: Any) -> None:
+    """NumPy takes a mask without elements for any dim; torch wants its size to be right."""
+    first = index[0] if isinstance(index, tuple) and index else index
+    if isinstance(first, np.ndarray) and first.dtype == np.bool_ and first.ndim and not first.size:
+        if first.shape != x.shape[: first.ndim]:
+            raise IndexError(_in_torch_words(x, index, "boolean index did not match"))
 
 
 def _in_torch_words(x: Any, index: Any, message: str) -> str:
@@ -109,10 +119,21 @@ put.grad(values=lambda g, index: getitem(g, index))
 # -- writing through an index ---------------------------------------------------------------------------------------------
 
 
+def _number(value: Any, d: Any) -> Any:
+    """A Python number as an element of dtype `d`. Raises RuntimeError where it cannot be one."""
+    if d.kind in "fc" and not isinstance(value, complex):
+        return value
+    check_fits(value, d)
+    return np.asarray(value).astype(d)
+
+
 def _writes(x: Any, index: Any, value: Any) -> None:
+    if not isinstance(value, np.ndarray):
+        value = _number(value, x.dtype)
     shape = getattr(value, "shape", ())
     target = x
     if not is_basic(index):
+        _check_empty_masks(x, index)
         first, index = _two_steps(x, index)
         target = x if first is None else x[first]
     try:

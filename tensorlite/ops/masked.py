@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from ..dtypes import check_fits
 from .gather import check_same_dtype
 from .table import op
 
@@ -23,7 +24,9 @@ def masked_fill(x: Any, mask: Any, value: Any) -> Any:
         value = value.astype(x.dtype, copy=False) if value.dtype.kind != "c" or x.dtype.kind == "c" else _no_complex()
     elif isinstance(value, float) and x.dtype.kind in "iu" and not value.is_integer():
         raise RuntimeError(f"value cannot be converted to type {x.dtype} without overflow")
-    return np.where(mask, np.asarray(value, x.dtype), x)
+    else:
+        check_fits(value, x.dtype)
+    return np.where(mask, np.asarray(value).astype(x.dtype), x)
 
 
 def _no_complex() -> Any:

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ..dtypes import check_fits
 from .analytic import branch, conj, ordered, state
 from .analytic import real as decisive
 from .elementwise import isfinite, kept, no_slope
@@ -93,6 +94,14 @@ def nan_to_num(x: Any, nan: Any = None, posinf: Any = None, neginf: Any = None) 
 
 
 nan_to_num.grad(x=lambda g, x: kept(g, isfinite(x)))
+
+
+def _fits(position: int, value: Any, dtype: Any) -> None:
+    check_fits(value, dtype)
+
+
+for _bounded in (maximum, minimum, fmax, fmin, clamp):
+    _bounded.check_number = _fits
 
 
 # -- two variables -----------------------------------------------------------------------------------------------------

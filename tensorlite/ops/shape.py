@@ -123,7 +123,9 @@ def expand(x: Any, size: Any) -> Any:
             raise RuntimeError(
                 f"The expanded size of the tensor ({s}) must match the existing size ({n}) at non-singleton dimension {i + lead}.  Target sizes: {list(size)}.  Tensor sizes: {list(x.shape)}"
             )
-    return np.broadcast_to(x, target)
+    out = np.broadcast_to(x, target)
+    out.flags.writeable = x.flags.writeable  # elements that share memory are guarded where they are written to
+    return out
 
 
 def _sum_to(g: Any, shape: tuple[int, ...]) -> Any:

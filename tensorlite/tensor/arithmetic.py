@@ -20,7 +20,7 @@ def _scaled(y: Any, alpha: Any, x: Any) -> Any:
         alpha = alpha.item()
     if alpha == 1:
         return y
-    kinds = [v._data.dtype.kind if isinstance(v, Tensor) else np.asarray(v).dtype.kind for v in (x, y)]
+    kinds = [v.dtype.dtype.kind if isinstance(v, Tensor) else np.asarray(v).dtype.kind for v in (x, y)]
     if all(k in "biu" for k in kinds) and isinstance(alpha, float):
         raise RuntimeError("For integral input tensors, argument alpha must not be a floating point number.")
     if isinstance(alpha, bool) and any(k != "b" for k in kinds):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -24,7 +25,7 @@ def is_floating_point(input: Tensor) -> bool:
 
 def is_complex(input: Tensor) -> bool:
     """Whether the dtype is complex."""
-    return input._data.dtype.kind == "c"
+    return input.dtype.is_complex
 
 
 def is_nonzero(input: Tensor) -> bool:
@@ -67,7 +68,7 @@ class finfo:
         self.bits = info.bits
         self.eps, self.max, self.min = float(info.eps), float(info.max), float(info.min)
         self.tiny = self.smallest_normal = float(info.smallest_normal)
-        self.resolution = float(info.resolution)
+        self.resolution = 10.0**-info.precision
         self.dtype = str(np.empty(0, d).real.dtype)
 
     def __repr__(self) -> str:
@@ -100,8 +101,14 @@ def _size(self: Tensor, dim: int | None = None) -> Any:
 
 def _stride(self: Tensor, dim: int | None = None) -> Any:
     """How many elements apart neighbours along each dim (or one of them) lie in memory."""
-    steps = tuple(s // self._data.itemsize for s in self._data.strides)
-    return steps if dim is None else steps[dim]
+    from ..errors import check_dim
+
+    data = self._data
+    if data.size:
+        steps = tuple(s // data.itemsize for s in data.strides)
+    else:  # NumPy counts no steps where there is no element
+        steps = tuple(math.prod(max(n, 1) for n in data.shape[d + 1 :]) for d in range(data.ndim))
+    return steps if dim is None else steps[check_dim(dim, data.ndim)]
 
 
 def _type(self: Tensor, dtype: Any = None, non_blocking: bool = False) -> Any:

@@ -124,6 +124,8 @@ def randperm(
 ) -> Tensor:
     """The numbers 0 … n-1 in random order."""
     check_device(device)
+    if n < 0:
+        raise RuntimeError(f"randperm(): n must not be negative, got {n}")
     d = np.dtype(np.int64) if dtype is None else to_numpy_dtype(dtype)
     return _finish(source(generator).permutation(n).astype(d), requires_grad)
 
@@ -138,7 +140,9 @@ def rand_like(
     memory_format: Any = None,
 ) -> Tensor:
     """Uniform on [0, 1), with the shape and dtype of `input`."""
-    return _finish(np.asarray(uniform_array(input._data.shape, _like(input, dtype), generator)), requires_grad)
+    return _finish(
+        _laid_out_like(uniform_array(input._data.shape, _like(input, dtype), generator), input), requires_grad
+    )
 
 
 def randn_like(
@@ -151,7 +155,16 @@ def randn_like(
     memory_format: Any = None,
 ) -> Tensor:
     """Standard normal, with the shape and dtype of `input`."""
-    return _finish(np.asarray(normal_array(input._data.shape, _like(input, dtype), generator)), requires_grad)
+    return _finish(
+        _laid_out_like(normal_array(input._data.shape, _like(input, dtype), generator), input), requires_grad
+    )
+
+
+def _laid_out_like(values: Any, input: Tensor) -> Any:
+    """The values in memory in the order of those of `input`: a transposed matrix for a transposed one."""
+    out = np.empty_like(input._data, np.asarray(values).dtype)
+    out[...] = values
+    return out
 
 
 def randint_like(
@@ -165,7 +178,8 @@ def randint_like(
 ) -> Tensor:
     """Whole numbers with the shape and dtype of `input`."""
     low, high = (0, low_or_high) if high is None else (low_or_high, high)
-    return randint(low, high, input._data.shape, generator=generator, dtype=input.dtype if dtype is None else dtype)
+    drawn = randint(low, high, input._data.shape, generator=generator, dtype=input.dtype if dtype is None else dtype)
+    return _finish(_laid_out_like(drawn._data, input), False)
 
 
 def normal(
@@ -182,6 +196,8 @@ def normal(
     if not isinstance(mean, Tensor) and not isinstance(std, Tensor):
         if size is None:
             raise TypeError("normal() of two numbers needs a size: normal(mean, std, size)")
+        if std < 0:
+            raise RuntimeError(f"normal expects std >= 0.0, but found std {std}")
         drawn: Tensor = randn(size, generator=generator, dtype=dtype) * std + mean
         return drawn
     if np.any(np.asarray(std._data if isinstance(std, Tensor) else std) < 0):

@@ -114,6 +114,18 @@ class SparseTensor(Tensor):
         """Whether the dtype is a real floating type."""
         return bool(self.dtype.is_floating_point)
 
+    def is_complex(self) -> bool:
+        """Whether the dtype is complex."""
+        return bool(self.dtype.is_complex)
+
+    def element_size(self) -> int:
+        """The bytes of one value."""
+        return self.itemsize
+
+    def is_same_size(self, other: Tensor) -> bool:
+        """Whether the shapes are equal."""
+        return self.shape == other.shape
+
     def is_contiguous(self, memory_format: Any = None) -> bool:
         """False: there is no one array."""
         return False
@@ -173,7 +185,7 @@ class SparseTensor(Tensor):
             return values.sum(0)  # type: ignore[no-any-return]
         return apply(put, (values, tuple(self._positions), self._sizes))  # type: ignore[no-any-return]
 
-    def tosparse(self, sparse_dim: int | None = None, *, layout: Any = None) -> SparseTensor:
+    def to_sparse(self, sparse_dim: int | None = None, *, layout: Any = None) -> SparseTensor:
         """The tensor itself."""
         _check_layout(layout)
         return self
@@ -322,7 +334,7 @@ def _check(positions: Any, entries: Tensor, sizes: tuple[int, ...]) -> None:
 
 def _check_layout(wanted: Any) -> None:
     if wanted is not None and wanted != sparse_coo:
-        raise NotImplementedError(f"tosparse(): tensorlite has the layout sparse_coo alone, got {wanted}")
+        raise NotImplementedError(f"to_sparse(): tensorlite has the layout sparse_coo alone, got {wanted}")
 
 
 def from_dense(self: Tensor, sparse_dim: int | None = None, *, layout: Any = None) -> SparseTensor:
@@ -331,7 +343,7 @@ def from_dense(self: Tensor, sparse_dim: int | None = None, *, layout: Any = Non
     k = self.ndim if sparse_dim is None else sparse_dim
     if not min(1, self.ndim) <= k <= self.ndim:
         raise RuntimeError(f"sparse_dim must be at least 1 and at most the number of dims ({self.ndim}), got {k}")
-    kept = self._data.reshape((*self._data.shape[:k], -1)).any(-1)
+    kept = self._data.reshape((*self._data.shape[:k], math.prod(self._data.shape[k:]))).any(-1)
     positions = np.stack(np.nonzero(kept)) if k else np.zeros((0, int(kept)), np.int64)
     entries = self[tuple(positions)] if k else self.reshape(1)[: int(kept)]
     return sparse(positions, entries, self._data.shape, True)

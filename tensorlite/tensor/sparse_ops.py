@@ -110,6 +110,14 @@ def _divided(x: Any, y: Any, rounding_mode: Any = None) -> Any:
     return x._with(x._entries / y)
 
 
+def _power(x: Any, exponent: Any) -> Any:
+    """A power that is zero at zero: of a positive number."""
+    if not isinstance(x, SparseTensor) or isinstance(exponent, Tensor | complex) or exponent <= 0:
+        return NotImplemented
+    x = x.coalesce()
+    return x._with(x._entries**exponent)
+
+
 def _summed(x: SparseTensor, dim: Any = None, keepdim: bool = False, dtype: Any = None) -> Any:
     dims = check_dims(dim if dim != () else None, x.ndim)
     entries = x._entries if dtype is None else x._entries.to(dtype)
@@ -138,7 +146,8 @@ def _on_values(op: Op) -> Callable[..., Any]:
 
 
 _ZERO_AT_ZERO = (
-    "abs", "asin", "atan", "ceil", "erf", "expm1", "floor", "log1p", "relu", "round", "sign", "sin", "sinh", "sqrt", "tan", "tanh", "trunc",
+    "abs", "asin", "asinh", "atan", "atanh", "ceil", "erf", "expm1", "floor", "isinf", "isnan", "log1p", "relu", "round", "sign", "sin", "sinh", "sqrt",
+    "square", "tan", "tanh", "trunc",
 )  # fmt: skip
 OF_SPARSE: dict[str, Callable[..., Any]] = {
     **{name: _on_values(OPS[name]) for name in _ZERO_AT_ZERO},
@@ -151,6 +160,7 @@ OF_SPARSE: dict[str, Callable[..., Any]] = {
     "mul": _multiplied,
     "neg": lambda x: x._with(-x._entries),
     "permute": _permuted,
+    "pow": _power,
     "sub": lambda x, y: _added(x, y, -1),
     "sum": _summed,
     "transpose": _swapped,

@@ -163,6 +163,8 @@ class Tensor(Variable, metaclass=TensorType):
     def data(self, value: Tensor) -> None:
         if not isinstance(value, Tensor):
             raise TypeError(f"Variable data has to be a tensor, but got {type(value).__name__}")
+        if self._rg and value._data.dtype.kind not in "fc":
+            raise RuntimeError("data set to a tensor that requires gradients must be floating point or complex dtype")
         self._data = value._data
 
     @property
@@ -242,7 +244,10 @@ class Tensor(Variable, metaclass=TensorType):
             device_type(device)
         target = self._data.dtype if dtype is None else to_numpy_dtype(dtype)
         if target != self._data.dtype:
-            return apply(cast, (self, target))  # type: ignore[no-any-return]
+            source = (
+                self.detach() if target.kind not in "fc" and self.requires_grad else self
+            )  # whole numbers have no gradient
+            return apply(cast, (source, target))  # type: ignore[no-any-return]
         return apply(OPS["clone"], (self,)) if copy else self
 
     # -- values -------------------------------------------------------------------------------------------------------
@@ -319,10 +324,18 @@ class Tensor(Variable, metaclass=TensorType):
     def __setitem__(self, key: Any, value: Any) -> None:
         key = plain_index(key)
         if not isinstance(value, Tensor):
-            value = value if isinstance(value, int | float | complex) else wrap(np.asarray(value))
+            value = value if isinstance(value, int | float | complex) else self._assigned(value)
         elif value._data.dtype != self._data.dtype and value._rg:
-            value = apply(cast, (value, self._data.dtype))
+            value = value.to(self._data.dtype)
         apply_inplace(index.setitem, self, (key, value))
+
+    def _assigned(self, value: Any) -> Tensor:
+        array = np.asarray(value)
+        if array.dtype.kind not in "biufc":
+            raise TypeError(
+                f"can't assign a {type(value).__name__} to a {self.dtype} tensor; expected a number or a tensor"
+            )
+        return wrap(array)  # type: ignore[no-any-return]
 
     def __pos__(self) -> Tensor:
         return self
