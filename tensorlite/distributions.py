@@ -1,4 +1,4 @@
-"""Categorical, Bernoulli and Normal, by the names of torch.distributions: sampling, log-probabilities, entropies and divergences.
+"""Bernoulli, Categorical, Normal, Uniform and Independent, by the names of torch.distributions: sampling, log-probabilities, entropies and divergences.
 
 Arguments are checked when a distribution is made. Constraints, transforms and the other families of torch.distributions are not here.
 """
@@ -6,7 +6,7 @@ Arguments are checked when a distribution is made. Constraints, transforms and t
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -16,13 +16,14 @@ from .random import source
 from .tensor import Size, Tensor
 from .tensor.creation import as_tensor
 
-__all__ = ["Bernoulli", "Categorical", "Distribution", "Normal", "kl_divergence"]
+__all__ = ["Bernoulli", "Categorical", "Distribution", "Independent", "Normal", "Uniform", "kl_divergence"]
 
 
 class Distribution:
     """What distributions have in common. `batch_shape` counts independent distributions, `event_shape` is the shape of one draw."""
 
     has_rsample = False
+    _given: tuple[str, ...] = ()  # the parameters that it was made of
 
     def __init__(self, batch_shape: Any = (), event_shape: Any = (), validate_args: bool | None = None) -> None:
         self.batch_shape = Size(batch_shape)
@@ -68,8 +69,9 @@ class Distribution:
             )
 
     def __repr__(self) -> str:
-        names = ", ".join(f"{k}: {tuple(v.shape)}" for k, v in vars(self).items() if isinstance(v, Tensor))
-        return f"{type(self).__name__}({names})"
+        values = [(name, getattr(self, name)) for name in self._given]
+        shown = ", ".join(f"{name}: {v.item() if v.numel() == 1 else v.shape}" for name, v in values)
+        return f"{type(self).__name__}({shown})"
 
 
 class Categorical(Distribution):
@@ -84,6 +86,7 @@ class Categorical(Distribution):
                 f"Categorical: expected a parameter with at least one dimension, got shape {tuple(given.shape)}"
             )
         super().__init__(given.shape[:-1], (), validate_args)
+        self._given = ("logits",) if probs is None else ("probs",)
         data = given.detach().numpy()
         if probs is not None:
             self._require(
@@ -139,6 +142,7 @@ class Bernoulli(Distribution):
     def __init__(self, probs: Any = None, logits: Any = None, validate_args: bool | None = None) -> None:
         given = _one_of(probs, logits)
         super().__init__(given.shape, (), validate_args)
+        self._given = ("logits",) if probs is None else ("probs",)
         data = given.detach().numpy()
         if probs is not None:
             self._require("probs", given, (data >= 0) & (data <= 1), "in [0, 1]")
@@ -175,6 +179,7 @@ class Normal(Distribution):
     """The normal distribution with mean `loc` and standard deviation `scale` > 0, which broadcast."""
 
     has_rsample = True
+    _given = ("loc", "scale")
 
     def __init__(self, loc: Any, scale: Any, validate_args: bool | None = None) -> None:
         self.loc, self.scale = _broadcast(_real(loc), _real(scale))
@@ -219,6 +224,96 @@ class Normal(Distribution):
         return 0.5 + 0.5 * math.log(2 * math.pi) + self.scale.log()  # type: ignore[no-any-return]
 
 
+class Uniform(Distribution):
+    """The uniform distribution on [low, high), which broadcast."""
+
+    has_rsample = True
+    _given = ("low", "high")
+
+    def __init__(self, low: Any, high: Any, validate_args: bool | None = None) -> None:
+        self.low, self.high = _broadcast(_real(low), _real(high))
+        super().__init__(self.low.shape, (), validate_args)
+        self._require("high", self.high, self.low.detach().numpy() < self.high.detach().numpy(), "greater than low")
+
+    @property
+    def mean(self) -> Tensor:
+        return (self.low + self.high) / 2  # type: ignore[no-any-return]
+
+    @property
+    def variance(self) -> Tensor:
+        return (self.high - self.low) ** 2 / 12  # type: ignore[no-any-return]
+
+    def rsample(self, sample_shape: Any = ()) -> Tensor:
+        """`low + u·(high - low)` with u in [0, 1): differentiable in both parameters."""
+        part = source(None).random(self._shape(sample_shape)).astype(self.low.dtype.dtype, copy=False)
+        return self.low + as_tensor(part) * (self.high - self.low)
+
+    def log_prob(self, value: Tensor) -> Tensor:
+        """-log(high - low), and -∞ at `high`. Values outside of [low, high] raise ValueError."""
+        data, low, high = (t.detach().numpy() for t in (value, self.low, self.high))
+        self._require("value", value, (data >= low) & (data <= high), "within [low, high]")
+        inside = ((value >= self.low) & (value < self.high)).to(self.low.dtype)
+        return inside.log() - (self.high - self.low).log()  # type: ignore[no-any-return]
+
+    def cdf(self, value: Tensor) -> Tensor:
+        """The probability of a draw below the value."""
+        return ((value - self.low) / (self.high - self.low)).clamp(0, 1)  # type: ignore[no-any-return]
+
+    def icdf(self, value: Tensor) -> Tensor:
+        """The value below which a draw lies with this probability."""
+        return self.low + value * (self.high - self.low)  # type: ignore[no-any-return]
+
+    def entropy(self) -> Tensor:
+        """log(high - low)."""
+        return (self.high - self.low).log()
+
+
+class Independent(Distribution):
+    """`base` with its last `reinterpreted_batch_ndims` batch dims taken as one event: log-probabilities and entropies are summed over them."""
+
+    def __init__(self, base: Distribution, reinterpreted_batch_ndims: int, validate_args: bool | None = None) -> None:
+        n, shape = reinterpreted_batch_ndims, base.batch_shape
+        if n > len(shape):
+            raise ValueError(
+                "Expected reinterpreted_batch_ndims <= len(base_distribution.batch_shape), "
+                f"actual {n} vs {len(shape)}: the batch shape is {tuple(shape)}"
+            )
+        super().__init__(shape[: len(shape) - n], (*shape[len(shape) - n :], *base.event_shape), validate_args)
+        self.base_dist, self.reinterpreted_batch_ndims = base, n
+        self.has_rsample = base.has_rsample
+
+    @property
+    def mean(self) -> Tensor:
+        return self.base_dist.mean
+
+    @property
+    def variance(self) -> Tensor:
+        return self.base_dist.variance
+
+    def sample(self, sample_shape: Any = ()) -> Tensor:
+        """A draw of the base, without history."""
+        return self.base_dist.sample(sample_shape)
+
+    def rsample(self, sample_shape: Any = ()) -> Tensor:
+        """A draw of the base that can be differentiated with respect to its parameters."""
+        return self.base_dist.rsample(sample_shape)
+
+    def log_prob(self, value: Tensor) -> Tensor:
+        """The log-probability of each event."""
+        return self._summed(self.base_dist.log_prob(value))
+
+    def entropy(self) -> Tensor:
+        """The sum of the entropies, in nats."""
+        return self._summed(self.base_dist.entropy())
+
+    def _summed(self, each: Tensor) -> Tensor:
+        n = self.reinterpreted_batch_ndims
+        return each.sum(tuple(range(-n, 0))) if n else each  # type: ignore[no-any-return]
+
+    def __repr__(self) -> str:
+        return f"Independent({self.base_dist}, {self.reinterpreted_batch_ndims})"
+
+
 def kl_divergence(p: Distribution, q: Distribution) -> Tensor:
     """KL(p‖q) in nats for two distributions of one family. Raises NotImplementedError for others."""
     if isinstance(p, Normal) and isinstance(q, Normal):
@@ -227,11 +322,20 @@ def kl_divergence(p: Distribution, q: Distribution) -> Tensor:
     if isinstance(p, Categorical) and isinstance(q, Categorical):
         terms = p.probs * (p.logits - q.logits)
         return terms.masked_fill(q.probs == 0, math.inf).masked_fill(p.probs == 0, 0).sum(-1)  # type: ignore[no-any-return]
+    if isinstance(p, Uniform) and isinstance(q, Uniform):
+        outside = (q.low > p.low) | (q.high < p.high)
+        return ((q.high - q.low) / (p.high - p.low)).log().masked_fill(outside, math.inf)  # type: ignore[no-any-return]
+    if isinstance(p, Independent) and isinstance(q, Independent) and _same_dims(p, q):
+        return p._summed(kl_divergence(p.base_dist, q.base_dist))
     if isinstance(p, Bernoulli) and isinstance(q, Bernoulli):
         return _bernoulli_kl(p, q)
     raise NotImplementedError(
         f"kl_divergence of {type(p).__name__} and {type(q).__name__} is not known; both must be of one family"
     )
+
+
+def _same_dims(p: Independent, q: Independent) -> bool:
+    return p.reinterpreted_batch_ndims == q.reinterpreted_batch_ndims
 
 
 def _bernoulli_kl(p: Bernoulli, q: Bernoulli) -> Tensor:
@@ -259,3 +363,11 @@ def _logits(probs: Tensor, *, binary: bool) -> Tensor:
     eps = float(np.finfo(probs.dtype.dtype).eps)
     kept = probs.clamp(eps, 1 - eps)
     return kept.log() - (-kept).log1p() if binary else kept.log()  # type: ignore[no-any-return]
+
+
+if not TYPE_CHECKING:  # a checker should not take any name for one that is here
+
+    def __getattr__(name: str) -> Any:
+        from .absent import error
+
+        raise error(__name__, name)

@@ -25,6 +25,12 @@ MAKERS: dict[str, tuple[Callable[..., Any], list[Any], Any]] = {
     "bernoulli probs": (lambda d, p: d.Bernoulli(p), [UNIT], (SIGNED > 0).astype(float)),
     "bernoulli logits": (lambda d, p: d.Bernoulli(logits=p), [SIGNED], (UNIT > 0.5).astype(float)),
     "normal": (lambda d, m, s: d.Normal(m, s), [SIGNED, POSITIVE], RNG.standard_normal((2, 3, 4))),
+    "uniform": (lambda d, m, s: d.Uniform(m, m + s), [SIGNED, POSITIVE], SIGNED + POSITIVE * UNIT),
+    "independent": (
+        lambda d, m, s: d.Independent(d.Normal(m, s), 1),
+        [SIGNED, POSITIVE],
+        RNG.standard_normal((2, 3, 4)),
+    ),
 }
 
 
@@ -82,6 +88,38 @@ def test_a_draw_by_reparameterisation_has_gradients() -> None:
         lite.Bernoulli(tl.tensor(0.5)).rsample()
 
 
+def test_edges_of_the_uniform_distribution_and_of_its_divergence() -> None:
+    for lib, d in ((torch, real), (tl, lite)):
+        u = d.Uniform(lib.tensor([0.0, 0.0]), lib.tensor([1.0, 2.0]))
+        np.testing.assert_allclose(u.log_prob(lib.tensor([1.0, 0.0])).numpy(), [-np.inf, -np.log(2)], rtol=1e-6)
+        np.testing.assert_allclose(u.cdf(lib.tensor([0.25, 0.5])).numpy(), [0.25, 0.25])
+        unchecked = d.Uniform(lib.tensor([0.0, 0.0]), 1.0, validate_args=False)
+        np.testing.assert_allclose(unchecked.cdf(lib.tensor([-1.0, 2.0])).numpy(), [0, 1])
+        assert unchecked.log_prob(lib.tensor([-1.0, 2.0])).tolist() == [-np.inf, -np.inf]
+        np.testing.assert_allclose(u.icdf(lib.tensor([0.5, 0.25])).numpy(), [0.5, 0.5])
+        assert d.kl_divergence(u, d.Uniform(0.0, 1.0)).tolist() == [0, np.inf]
+    tl.manual_seed(0)
+    draws = u.sample((4000,)).numpy()
+    assert ((draws >= 0) & (draws < [1, 2])).all()
+    np.testing.assert_allclose(draws.mean(0), [0.5, 1], atol=6 * 2 / np.sqrt(12 * 4000))
+
+
+def test_names_as_torch_prints_them() -> None:
+    for make in (
+        lambda d, t: d.Normal(t([0.0, 1.0]), 1.0),
+        lambda d, t: d.Normal(0.0, 1.0),
+        lambda d, t: d.Bernoulli(logits=t([0.0, 1.0])),
+        lambda d, t: d.Categorical(t([0.5, 0.5])),
+        lambda d, t: d.Independent(d.Uniform(t([0.0, 1.0]), 2.0), 1),
+    ):
+        assert repr(make(lite, tl.tensor)).replace("tensorlite.", "torch.") == repr(make(real, torch.tensor))
+
+
+def test_a_family_that_is_not_here_says_which_are() -> None:
+    with pytest.raises(AttributeError, match="Bernoulli, Categorical, Independent, Normal and Uniform"):
+        _ = lite.Gamma
+
+
 def test_the_normal_quantile_inverts_the_distribution_function() -> None:
     normal = lite.Normal(tl.tensor(1.0, dtype=tl.float64), tl.tensor(2.0, dtype=tl.float64))
     p = tl.linspace(0.01, 0.99, 21, dtype=tl.float64)
@@ -94,6 +132,9 @@ def test_bad_arguments() -> None:
         lambda d, t: d.Categorical(t([-0.5, 1.5])),
         lambda d, t: d.Categorical(t([0.5, 0.5]), logits=t([0.0, 0.0])),
         lambda d, t: d.Bernoulli(t(1.5)),
+        lambda d, t: d.Uniform(t(1.0), t(1.0)),
+        lambda d, t: d.Uniform(t(0.0), t(1.0)).log_prob(t(1.5)),
+        lambda d, t: d.Independent(d.Normal(t(0.0), t(1.0)), 1),
         lambda d, t: d.Categorical(t([0.5, 0.5])).log_prob(t(2)),
         lambda d, t: d.Bernoulli(t(0.5)).log_prob(t(0.5)),
     ):
