@@ -128,9 +128,7 @@ class Variable:
     _after: dict[int, Hook] | None = None  # of a leaf: what to call when `.grad` has been added to
     _base: Variable | None = None  # for a view: the variable whose memory it shows
     _chain: tuple[tuple[Op, tuple[Any, ...], int], ...] = ()  # for a view: the ops that make it from the base
-    _undo: tuple[
-        Any, ...
-    ] = ()  # for a base whose shape was changed in place: the ops that take it back, None where nothing does
+    _undo: Any = ()  # for a base whose shape was changed in place: a list of the ops that take it back, None where nothing does
     _epoch: int = 0  # for a view: how long `_undo` of its base was when it was made
     _seen: int = 0  # for a view: the version at which its node was made
     _view_kind: str = (

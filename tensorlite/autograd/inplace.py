@@ -71,7 +71,7 @@ def reshape_inplace(op: Op, target: Variable, args: tuple[Any, ...], undo: Op, u
     target._data = result._data
     bump(target)
     if target._base is None:
-        target._undo = (*target._undo, (undo, undo_args, 0))
+        _remember(target, (undo, undo_args, 0))
     else:
         target._chain, target._seen = result._chain, target.counter()[0]
     if result._rg:
@@ -81,10 +81,16 @@ def reshape_inplace(op: Op, target: Variable, args: tuple[Any, ...], undo: Op, u
     return target
 
 
+def _remember(base: Variable, step: Any) -> None:
+    if not base._undo:
+        base._undo = []
+    base._undo.append(step)
+
+
 def forget_views(target: Variable) -> None:
     """`target` is about to look at other memory: views of it that are used in a recorded op from now on raise."""
     if target._base is None:
-        target._undo = (*target._undo, None)
+        _remember(target, None)
     else:
         target._base, target._chain, target._view_kind = None, (), ""
     bump(target)

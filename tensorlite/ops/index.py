@@ -58,9 +58,9 @@ def _two_steps(x: Any, index: Any) -> tuple[Any, Any]:
 def _check_empty_masks(x: Any, index: Any) -> None:
     """NumPy takes a mask without elements for any dim; torch wants its size to be right."""
     first = index[0] if isinstance(index, tuple) and index else index
-    if isinstance(first, np.ndarray) and first.dtype == np.bool_ and first.ndim and not first.size:
-        if first.shape != x.shape[: first.ndim]:
-            raise IndexError(_in_torch_words(x, index, "boolean index did not match"))
+    empty = isinstance(first, np.ndarray) and first.dtype == np.bool_ and first.ndim and not first.size
+    if empty and first.shape != x.shape[: first.ndim]:
+        raise IndexError(_in_torch_words(x, index, "boolean index did not match"))
 
 
 def _in_torch_words(x: Any, index: Any, message: str) -> str:

@@ -64,6 +64,25 @@ def view(x: Any, size: Any) -> Any:
 view.grad(x=lambda g, x_shape: g.reshape(x_shape))
 
 
+@op(view=True, namespaces=())
+def view_as_dtype(x: Any, dtype: Any) -> Any:
+    """The same memory read as another dtype; where its elements have another size, the last dim grows or shrinks. Not differentiable."""
+    size, n = x.dtype.itemsize, dtype.itemsize
+    if size == n:
+        return x.view(dtype)
+    if not x.ndim:
+        raise RuntimeError(f"self.dim() cannot be 0 to view {x.dtype} as {dtype} (different element sizes)")
+    if n > size and x.shape[-1] % (n // size):
+        raise RuntimeError(
+            f"self.size(-1) must be divisible by {n // size} to view {x.dtype} as {dtype} (different element sizes), but got {x.shape[-1]}"
+        )
+    if x.strides[-1] != size:
+        raise RuntimeError(
+            f"self.stride(-1) must be 1 to view {x.dtype} as {dtype} (different element sizes), but got {x.strides[-1] // size}"
+        )
+    return x.view(dtype)
+
+
 @op(view=True, numpy=np.swapaxes)
 def transpose(x: Any, dim0: Any, dim1: Any) -> Any:
     """`x` with two dims swapped; a view."""

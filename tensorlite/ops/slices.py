@@ -104,6 +104,11 @@ def _copied(g: Any, source_shape: Any, dim: Any, index: Any) -> Any:
 @op(inplace=True)
 def index_fill(x: Any, dim: Any, index: Any, value: Any) -> Any:
     """A copy of `x` with slices at `index` along `dim` filled with one value."""
+    n = x.shape[check_dim(dim, x.ndim)] if x.ndim else 1
+    if is_index_type(index):
+        index = np.where(
+            (index < 0) & (index >= -n), index + n, index
+        )  # unlike the others, this one counts from the end too
     d, index = _slices(x, dim, index, "index_fill")
     if getattr(value, "ndim", 0):
         raise RuntimeError(

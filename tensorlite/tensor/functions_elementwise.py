@@ -9,8 +9,10 @@ import numpy as np
 
 from ..autograd.inplace import apply_inplace
 from ..autograd.record import apply
+from ..dtypes import float32
 from ..ops import basic, complex, elementwise, pairwise, special
 from .compose import Exports, composed
+from .properties import promote_types
 from .tensor import Tensor
 
 EXPORTS: Exports = {}
@@ -90,7 +92,15 @@ def float_power(input: Any, exponent: Any) -> Any:
 
 @_export
 def ldexp(input: Any, other: Any) -> Any:
-    """`input * 2 ** other`."""
+    """`input * 2 ** other`, in the dtype of `input` if that is floating and `other` a tensor of integers."""
+    if (
+        isinstance(input, Tensor)
+        and input.is_floating_point()
+        and isinstance(other, Tensor)
+        and other.dtype.dtype.kind in "iu"
+    ):
+        wide = promote_types(input.dtype, float32)  # in float16 the power alone would overflow
+        return apply(basic.mul, (input.to(wide), apply(basic.pow, (2.0, other.to(wide))))).to(input.dtype)
     return apply(basic.mul, (input, apply(basic.pow, (2.0, other))))
 
 

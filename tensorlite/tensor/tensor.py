@@ -194,6 +194,13 @@ class Tensor(Variable, metaclass=TensorType):
             t._inference = True
         return t
 
+    def view(self, *size: Any, **named: Any) -> Tensor:
+        """The same memory in another shape, or read as another dtype. Raises RuntimeError where that would need a copy."""
+        given = size[0] if size else named.get("dtype")
+        if isinstance(given, dtype):
+            return apply(OPS["view_as_dtype"], (self, given.dtype))  # type: ignore[no-any-return]
+        return apply(OPS["view"], (self, *size), named)  # type: ignore[no-any-return]
+
     def detach_(self) -> Tensor:
         """Forget the history."""
         if self._base is not None:

@@ -34,6 +34,12 @@ VALUES = [
     # layouts
     "r = m.rand_like(x.permute(0, 2, 1)).stride(), m.randn_like(x.permute(2, 0, 1)).stride(), m.randint_like(x.mT, 3).stride()",
     "r = m.ones(0, 3).stride(), m.ones(2, 0, 3).stride()",
+    # memory read as another dtype
+    "r = m.ones(2, 4).view(m.int32), m.ones(2, 4).view(m.float64).shape, m.ones(2, 4).view(m.uint8).shape",
+    "r = m.ones(2, 4).to(m.complex64).view(dtype=m.float32), a.view(m.int32).requires_grad, a.view(size=(3, 2)).shape",
+    "z = m.ones(2); y = z.view(m.int32); y.zero_(); r = z, z._version",
+    "r = m.ldexp(m.tensor([1e-4], dtype=m.float16), m.tensor([20])), m.ldexp(m.tensor([1.0]), m.tensor([-3, 2]))",
+    "r = m.arange(5).index_fill(0, m.tensor([0, -1]), 9)",
     # autograd
     "r = m.autograd.grad(a * 2, a, m.ones(2, 2, 3), is_grads_batched=True)[0]",
 ]
@@ -51,6 +57,10 @@ REFUSED = [
     "m.zeros(2, dtype=m.uint8).clamp(0, 300)",
     "m.where(m.tensor([True, False]), m.ones(2, dtype=m.uint8), 300)",
     "m.ones(2, dtype=m.uint8).masked_fill(m.tensor([True, False]), 300)",
+    "m.ones(2, 3).view(m.float64)",
+    "m.ones(2, 4).t().view(m.uint8)",
+    "m.ones(()).view(m.float64)",
+    "m.arange(5).index_fill(0, m.tensor([0, -6]), 9)",
     "x[0] = 1j",
     "x[0] = None",
     "x[0] = 'a'",
