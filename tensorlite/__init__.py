@@ -85,6 +85,9 @@ _ELSEWHERE = {
     "sparse_coo_tensor": ("tensor.sparse", "sparse_coo_tensor"),
     "spmm": ("tensor.functions_linalg", "mm"),
     "vmap": ("func", "vmap"),
+    **dict.fromkeys(
+        ["affine_grid_generator", "grid_sampler", "grid_sampler_2d", "grid_sampler_3d"], ("nn.functional.grid", "")
+    ),
     "get_num_threads": ("kernels.threads", "get_num_threads"),
     "set_num_threads": ("kernels.threads", "set_num_threads"),
     **{

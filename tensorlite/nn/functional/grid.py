@@ -87,6 +87,17 @@ def grid_sample(
     return _weighted(input, taps, tuple(grid.shape[:-1]))
 
 
+def grid_sampler(
+    input: Tensor, grid: Tensor, interpolation_mode: int, padding_mode: int, align_corners: bool
+) -> Tensor:
+    """`grid_sample` with its modes given by their numbers, as `torch.grid_sampler` takes them."""
+    return grid_sample(input, grid, _MODES[interpolation_mode], _PADDINGS[padding_mode], align_corners)
+
+
+grid_sampler_2d = grid_sampler_3d = grid_sampler
+affine_grid_generator = affine_grid
+
+
 def _check_sizes(input: Tensor, grid: Tensor, mode: str) -> None:
     got = f"but got input with sizes {list(input.shape)} and grid with sizes {list(grid.shape)}"
     if input.ndim not in (4, 5) or input.ndim != grid.ndim:
@@ -105,6 +116,8 @@ def _check_sizes(input: Tensor, grid: Tensor, mode: str) -> None:
         raise RuntimeError(
             f"grid_sampler(): expected input and grid to have same dtype, but input has {input.dtype} and grid has {grid.dtype}"
         )
+    if not input.is_floating_point():
+        raise NotImplementedError(f'"grid_sampler" not implemented for {input.dtype}; expected a floating dtype')
     if mode == "bicubic" and input.ndim != 4:
         raise RuntimeError("grid_sampler(): bicubic interpolation only supports 4D input")
 
@@ -157,7 +170,9 @@ Taps = list[tuple[Any, Any]]
 
 
 def _nearest_tap(x: Tensor) -> Taps:
-    return [(np.rint(x._data), None)]
+    if not x.requires_grad:
+        return [(np.rint(x._data), None)]
+    return [(np.rint(x._data), x.masked_fill(wrap(np.ones((), bool)), 1.0))]  # a gradient of zero, but a gradient
 
 
 def _linear_taps(x: Tensor) -> Taps:
@@ -186,7 +201,7 @@ def _outer(t: Any) -> Any:
 def _weighted(input: Tensor, taps: list[Taps], points: tuple[int, ...]) -> Tensor:
     """The sum over all combinations of taps of the element there times the product of the weights."""
     sizes = tuple(input.shape[2:])
-    rows = input.movedim(1, -1).reshape((-1, input.shape[1]))
+    rows = input.movedim(1, -1).reshape((input.shape[0] * math.prod(sizes), input.shape[1]))
     first = np.arange(points[0]).reshape((-1,) + (1,) * (len(points) - 1)) * math.prod(sizes)
     out: Any = None
     for combination in itertools.product(*taps):

@@ -40,6 +40,9 @@ VALUES = [
     "z = m.ones(2); y = z.view(m.int32); y.zero_(); r = z, z._version",
     "r = m.ldexp(m.tensor([1e-4], dtype=m.float16), m.tensor([20])), m.ldexp(m.tensor([1.0]), m.tensor([-3, 2]))",
     "r = m.arange(5).index_fill(0, m.tensor([0, -1]), 9)",
+    "r = m.nn.functional.grid_sample(m.ones(1, 0, 2, 2), m.zeros(1, 2, 2, 2), align_corners=True).shape",
+    "r = m.grid_sampler(x[None], m.zeros(1, 2, 2, 2), 1, 2, True)",
+    "g = m.zeros(1, 2, 2, 2, requires_grad=True); m.grid_sampler(x[None], g, 1, 0, True).sum().backward(); r = g.grad",
     # autograd
     "r = m.autograd.grad(a * 2, a, m.ones(2, 2, 3), is_grads_batched=True)[0]",
 ]

@@ -57,7 +57,7 @@ COMPUTED: dict[str, Callable[..., Any]] = {
     "add alpha": lambda m, s, d, e, r: m.add(s, r, alpha=2),
     "dense add alpha": lambda m, s, d, e, r: m.sub(e, s, alpha=3),
     "power": lambda m, s, d, e, r: s**2,
-    "pow": lambda m, s, d, e, r: s.pow(1.0),
+    "pow": lambda m, s, d, e, r: s.pow(3.0),
     "square": lambda m, s, d, e, r: s.square(),
     "to_sparse": lambda m, s, d, e, r: s.to_sparse(),
     "torch.addmm": lambda m, s, d, e, r: m.addmm(e[:, :2], s, d),
