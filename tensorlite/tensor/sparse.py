@@ -120,11 +120,11 @@ class SparseTensor(Tensor):
 
     def element_size(self) -> int:
         """The bytes of one value."""
-        return self.itemsize
+        return int(self.itemsize)
 
     def is_same_size(self, other: Tensor) -> bool:
         """Whether the shapes are equal."""
-        return self.shape == other.shape
+        return bool(self.shape == other.shape)
 
     def is_contiguous(self, memory_format: Any = None) -> bool:
         """False: there is no one array."""
