@@ -107,16 +107,19 @@ def from_numpy_dtype(d: Any) -> dtype:
         ) from None
 
 
-_SCALAR_TYPES: dict[Any, np.dtype[Any]] = {bool: BOOL, int: I64, complex: np.dtype(np.complex128)}
+_SCALAR_TYPES: dict[Any, np.dtype[Any]] = {
+    bool: BOOL,
+    int: I64,
+    float: np.dtype(np.float64),
+    complex: np.dtype(np.complex128),
+}
 
 
 def to_numpy_dtype(d: Any) -> np.dtype[Any]:
-    """The NumPy dtype of anything that names a type: a tensorlite dtype, a NumPy dtype, a Python type (`float` is the default dtype)."""
+    """The NumPy dtype of anything that names a type: a tensorlite dtype, a NumPy dtype, a Python type (`float` is float64, as in torch)."""
     if isinstance(d, dtype):
         return d.dtype
     if isinstance(d, type):
-        if d is float:
-            return _default.dtype
         if d in _SCALAR_TYPES:
             return _SCALAR_TYPES[d]
     name = getattr(d, "__module__", None)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .tensor import Tensor
 from .tensor import functions_linalg as dense
@@ -39,3 +39,11 @@ def FloatTensor(indices: Any, values: Any, size: Any = None) -> SparseTensor:
 
 
 __all__ = ["FloatTensor", "addmm", "mm", "sum"]
+
+
+if not TYPE_CHECKING:  # a checker should not take any name for one that is here
+
+    def __getattr__(name: str) -> Any:
+        from .absent import error
+
+        raise error(__name__, name)

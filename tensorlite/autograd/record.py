@@ -61,7 +61,19 @@ def compute(op: Op, values: list[Any]) -> tuple[Any, Any]:
             out = op.forward(*values)
     except (ValueError, IndexError, TypeError, RuntimeError, OverflowError, np.linalg.LinAlgError) as error:
         raise explain(op.name, op.params, values, error) from error
+    except AttributeError:
+        if values and not isinstance(values[0], np.ndarray | np.generic):
+            raise _no_tensor(op, 0, values[0]) from None
+        raise
     return out if op.aux else (out, None)
+
+
+def _no_tensor(op: Op, position: int, value: Any) -> TypeError:
+    """torch's words for an argument that should have been a tensor."""
+    name = "input" if op.params[position] == "x" else op.params[position]
+    return TypeError(
+        f"{op.name}(): argument '{name}' (position {position + 1}) must be Tensor, not {type(value).__name__}"
+    )
 
 
 def plain(op: Op, out: Any) -> Any:
@@ -228,6 +240,8 @@ def _promote(op: Op, args: tuple[Any, ...], values: list[Any]) -> tuple[Any, ...
                 raise TypeError(
                     f"{op.name}(): argument '{op.params[i]}' must be a tensor or a number, not {type(v).__name__}"
                 )
+    if not over:
+        raise _no_tensor(op, op.over[0], None)
     first = values[over[0]]
     dtype = first.dtype if len(over) == 1 and type(first) is np.ndarray else result_dtype([values[i] for i in over])
     if op.promote == "float" and dtype.kind in "biu":

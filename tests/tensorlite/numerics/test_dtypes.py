@@ -44,6 +44,11 @@ def test_the_dtype_of_new_tensors(data: Any, dtype: tl.dtype) -> None:
     assert tl.tensor(data).dtype == dtype
 
 
+def test_python_types_as_dtypes() -> None:
+    named = {bool: tl.bool, int: tl.int64, float: tl.float64, complex: tl.complex128}
+    assert {t: tl.zeros(1, dtype=t).dtype for t in named} == named
+
+
 def test_the_default_dtype_is_what_python_floats_become() -> None:
     tl.set_default_dtype(tl.float64)
     try:

@@ -101,6 +101,16 @@ REFUSED: dict[str, tuple[Any, type[Exception], str]] = {
         RuntimeError,
         "Sizes of tensors must match except in dimension 0. Expected size 3 but got size 4 for tensor number 1 in the list.",
     ),
+    "a list where a tensor belongs": (
+        lambda: LINEAR([1.0, 2.0, 3.0]),
+        TypeError,
+        "linear(): argument 'input' (position 1) must be Tensor, not list",
+    ),
+    "None where a tensor belongs": (
+        lambda: tl.exp(None),
+        TypeError,
+        "exp(): argument 'input' (position 1) must be Tensor, not NoneType",
+    ),
     "a ragged list": (
         lambda: tl.tensor([[[1], [2]], [[1]]]),
         ValueError,
