@@ -119,9 +119,8 @@ def to_numpy_dtype(d: Any) -> np.dtype[Any]:
     """The NumPy dtype of anything that names a type: a tensorlite dtype, a NumPy dtype, a Python type (`float` is float64, as in torch)."""
     if isinstance(d, dtype):
         return d.dtype
-    if isinstance(d, type):
-        if d in _SCALAR_TYPES:
-            return _SCALAR_TYPES[d]
+    if isinstance(d, type) and d in _SCALAR_TYPES:
+        return _SCALAR_TYPES[d]
     name = getattr(d, "__module__", None)
     if name == "torch" or str(d).startswith("torch."):
         raise TypeError(f"expected a tensorlite dtype, got {d}; use tensorlite.{str(d).rpartition('.')[2]}")

@@ -62,7 +62,7 @@ def compute(op: Op, values: list[Any]) -> tuple[Any, Any]:
     except (ValueError, IndexError, TypeError, RuntimeError, OverflowError, np.linalg.LinAlgError) as error:
         raise explain(op.name, op.params, values, error) from error
     except AttributeError:
-        if values and not isinstance(values[0], np.ndarray | np.generic):
+        if values and not op.variadic and not isinstance(values[0], np.ndarray | np.generic):
             raise _no_tensor(op, 0, values[0]) from None
         raise
     return out if op.aux else (out, None)
