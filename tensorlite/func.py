@@ -27,7 +27,8 @@ def _map(function: Callable[[Any], Any], tree: Any) -> Any:
     if isinstance(tree, dict):
         return {k: _map(function, v) for k, v in tree.items()}
     if isinstance(tree, list | tuple):
-        return type(tree)(_map(function, v) for v in tree)
+        items = [_map(function, v) for v in tree]
+        return type(tree)(*items) if hasattr(tree, "_fields") else type(tree)(items)
     return tree
 
 
@@ -35,6 +36,23 @@ def _tensors(tree: Any) -> list[Variable]:
     found: list[Variable] = []
     _map(found.append, tree)
     return found
+
+
+def _others(tree: Any) -> list[Any]:
+    """What nested tuples, lists and dicts hold beside tensors."""
+    if isinstance(tree, dict):
+        tree = list(tree.values())
+    if isinstance(tree, list | tuple):
+        return [other for v in tree for other in _others(v)]
+    return [] if isinstance(tree, Variable) else [tree]
+
+
+def _numbers(argnums: int | tuple[int, ...], args: tuple[Any, ...]) -> tuple[int, ...]:
+    numbers = (argnums,) if isinstance(argnums, int) else argnums
+    for n in numbers:
+        if not -len(args) <= n < len(args):
+            raise RuntimeError(f"Got argnum={n}, but only {len(args)} positional inputs")
+    return tuple(n % len(args) for n in numbers)
 
 
 def _tracked(x: Variable) -> Variable:
@@ -53,7 +71,7 @@ def grad_and_value(
 
     @functools.wraps(func)
     def wrapper(*args: Any, **kwargs: Any) -> Any:
-        numbers = (argnums,) if isinstance(argnums, int) else argnums
+        numbers = _numbers(argnums, args)
         with enable_grad():
             outer = any(t._rg for t in _tensors(args))
             arguments = list(args)
@@ -139,7 +157,7 @@ def jacrev(func: Callable[..., Any], argnums: int | tuple[int, ...] = 0) -> Call
 
     @functools.wraps(func)
     def wrapper(*args: Any, **kwargs: Any) -> Any:
-        numbers = (argnums,) if isinstance(argnums, int) else argnums
+        numbers = _numbers(argnums, args)
 
         def of_chosen(*chosen: Any) -> Any:
             arguments = list(args)
@@ -192,6 +210,12 @@ def vmap(
             raise ValueError(
                 f"vmap: in_dims has {len(dims)} entries, but the function was called with {len(args)} arguments"
             )
+        for a, d in zip(args, dims, strict=True):
+            for t in [] if d is None else _tensors(a):
+                if not -t._data.ndim <= d < t._data.ndim:
+                    raise ValueError(
+                        f"vmap: Got in_dim={d} for some input, but that input is a Tensor of dimensionality {t._data.ndim}; give in_dims=None for what is not mapped"
+                    )
         sizes = {t._data.shape[d] for a, d in zip(args, dims, strict=True) if d is not None for t in _tensors(a)}
         if not sizes:
             raise ValueError("vmap: at least one argument must be mapped over; every in_dims entry is None")
@@ -211,6 +235,9 @@ def vmap(
         ]
         if not results:
             raise ValueError("vmap: the mapped dimension has size 0; there is no result to give the output's shape")
+        other = next(iter(_others(results[0])), None)
+        if other is not None:
+            raise ValueError(f"vmap: the function must only return Tensors, got type {type(other)}")
         columns = [_tensors(r) for r in results]
         stacked = iter([OPS["stack"](list(column), out_dims) for column in zip(*columns, strict=True)])
         return _map(lambda _: next(stacked), results[0])

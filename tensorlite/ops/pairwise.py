@@ -126,7 +126,7 @@ def _over_square(g: Any, v: Any, x: Any, y: Any) -> Any:
 atan2.grad(x=lambda g, x, y: _over_square(g, y, x, y), y=lambda g, x, y: _over_square(g, -x, x, y))
 
 
-@op(promote="arith", broadcasts=True, inplace=True, quiet=True, numpy=np.hypot)
+@op(promote="float", broadcasts=True, inplace=True, quiet=True, numpy=np.hypot)
 def hypot(x: Any, y: Any) -> Any:
     """`sqrt(x² + y²)` without overflow on the way."""
     return np.sqrt(x * x + y * y) if np.result_type(x, y).kind == "c" else np.hypot(x, y)
@@ -236,7 +236,7 @@ def frexp(x: Any) -> Any:
 frexp.grad(x=lambda g, aux: g[0] * aux)
 
 
-@op(promote="arith", broadcasts=True, numpy=np.nextafter)
+@op(promote="float", broadcasts=True, numpy=np.nextafter)
 def nextafter(x: Any, y: Any) -> Any:
     """The next floating-point number after `x` towards `y`."""
     return np.nextafter(x, y)

@@ -43,6 +43,8 @@ VALUES = [
     "r = m.nn.functional.grid_sample(m.ones(1, 0, 2, 2), m.zeros(1, 2, 2, 2), align_corners=True).shape",
     "r = m.grid_sampler(x[None], m.zeros(1, 2, 2, 2), 1, 2, True)",
     "g = m.zeros(1, 2, 2, 2, requires_grad=True); m.grid_sampler(x[None], g, 1, 0, True).sum().backward(); r = g.grad",
+    "r = tuple(m.vmap(lambda x: x.max(0))(x[0]))",
+    "r = m.func.grad(lambda x, y: (x * y).sum(), argnums=-1)(x, x)",
     # autograd
     "r = m.autograd.grad(a * 2, a, m.ones(2, 2, 3), is_grads_batched=True)[0]",
 ]
@@ -74,6 +76,9 @@ REFUSED = [
     "m.normal(0.0, -1.0, (2,))",
     "m.randperm(-1)",
     "a.stride(5)",
+    "m.vmap(lambda x: 5)(x)",
+    "m.vmap(lambda x: x)(m.tensor(1.0))",
+    "m.func.grad(lambda x: x.sum(), argnums=3)(x)",
     "a.data = m.ones(5, dtype=m.int64)",
     "m.autograd.grad(a.sum(), [])",
     "y = a**3; g = m.eye(6).reshape(6, 2, 3); m.autograd.grad(y, a, g, is_grads_batched=True); y.sum().backward()",
@@ -118,3 +123,8 @@ def test_same_refusal(program: str) -> None:
     assert type(ours) is type(theirs), ours
     if str(theirs).startswith("value cannot be converted"):
         assert "without overflow" in str(ours)
+
+
+def test_whole_numbers_become_the_default_type_in_functions_of_two() -> None:
+    one = tl.ones(2, dtype=tl.int8)
+    assert tl.hypot(one, one).dtype == tl.nextafter(one, one).dtype == tl.float32
