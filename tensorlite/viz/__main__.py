@@ -9,7 +9,9 @@ from __future__ import annotations
 import argparse
 import importlib
 import sys
+import traceback
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from . import Graph, graph
@@ -33,7 +35,8 @@ A factory returns an output tensor, or (module, *inputs), or a Graph. In my_net.
 
 
 def build(spec: str, *, backward: bool = False, timed: bool = False) -> Graph:
-    """The graph of `module:factory`, with gradients and times if asked for. Raises `ValueError` for a malformed spec or another result."""
+    """The graph of `module:factory`, with gradients and times if asked for. Raises `ValueError` for a malformed spec or
+    another result, `RuntimeError` where the factory fails."""
     module_name, _, attribute = spec.partition(":")
     if not module_name or not attribute:
         raise ValueError(f"expected module:factory, got {spec!r}")
@@ -42,7 +45,12 @@ def build(spec: str, *, backward: bool = False, timed: bool = False) -> Graph:
         factory = getattr(factory, name)
     if not callable(factory):
         raise ValueError(f"{spec} must be a function without arguments, got {type(factory).__name__}")
-    made = factory()
+    try:
+        made = factory()
+    except Exception as error:
+        at = traceback.extract_tb(error.__traceback__)[-1]
+        where = f"{Path(at.filename).name}:{at.lineno}"
+        raise RuntimeError(f"{spec} raised {type(error).__name__}: {error} ({where})") from error
     if isinstance(made, Graph):
         return made
     if isinstance(made, tuple) and made and callable(made[0]):

@@ -80,7 +80,9 @@ h1{{font-size:18px;font-weight:400;margin:0 0 8px}} h2{{font-size:14px;margin:16
 .heads button[aria-pressed=true]{{outline:2.5px solid var(--mark);color:inherit;font-weight:700}}
 button:focus-visible,select:focus-visible,.map:focus-visible{{outline:3px solid var(--bar);outline-offset:2px}}
 .one{{display:flex;flex-wrap:wrap;gap:24px;align-items:flex-start}}
-.map{{position:relative;width:384px;cursor:crosshair;border:1px solid var(--line)}}
+.rows{{position:relative;width:max-content;max-width:150px}} .rows span{{display:block;overflow:hidden;text-overflow:ellipsis;white-space:nowrap;text-align:right;color:var(--soft)}}
+.rows span.on{{color:inherit;font-weight:700}} .large{{display:flex;gap:8px}} .large .rows{{border:1px solid transparent}}
+.map{{position:relative;width:384px;flex:none;cursor:crosshair;border:1px solid var(--line)}}
 .map img{{display:block;width:100%;height:100%;image-rendering:pixelated}}
 .map .row{{position:absolute;left:-3px;right:-3px;border:2px solid var(--mark);box-sizing:border-box;pointer-events:none}}
 table{{border-collapse:collapse}} th,td{{text-align:left;padding:2px 10px 2px 0;font-weight:400}}
@@ -95,7 +97,8 @@ td .bar{{height:8px;border-radius:2px;background:var(--bar)}} .soft{{color:var(-
 <div class="heads" id="heads" role="group" aria-label="Heads, by layer"></div>
 <h2 id="name" aria-live="polite"></h2>
 <div class="one">
-<div class="map" id="map" role="img"><img id="big" alt=""><div class="row" id="mark"></div></div>
+<div class="large"><div class="rows" id="rows" aria-hidden="true"></div>
+<div class="map" id="map" role="img"><img id="big" alt=""><div class="row" id="mark"></div></div></div>
 <div><label>from <select id="query"></select></label>
 <table id="strongest"><thead><tr><th>to</th><th class="n">position</th><th class="n">weight</th><th><span class="soft">share of the strongest</span></th></tr></thead><tbody></tbody></table>
 <p class="soft" id="scale"></p></div>
@@ -136,6 +139,14 @@ const buttons = D.heads.map((h, i) => {
   at("heads").append(b);
   return b;
 });
+const pitch = 384 * side / D.tokens.length;
+if (pitch >= 9) D.tokens.forEach(t => {
+  const s = make("span", t);
+  s.style.height = s.style.lineHeight = `${pitch}px`;
+  s.style.fontSize = `${Math.min(12, pitch)}px`;
+  at("rows").append(s);
+});
+else at("rows").hidden = true;
 D.tokens.forEach((t, i) => { const o = make("option", `${t} (${i})`); o.value = i; at("query").append(o); });
 at("query").onchange = e => show(chosen, +e.target.value);
 at("map").onclick = e => {
@@ -152,6 +163,7 @@ function show(i, r) {
   at("mark").style.top = `${100 * r / n}%`;
   at("mark").style.height = `${100 / n}%`;
   at("query").value = r;
+  [...at("rows").children].forEach((s, k) => s.classList.toggle("on", k === r));
   const body = at("strongest").tBodies[0];
   body.replaceChildren();
   const top = h.top.length ? h.top[r] : [];

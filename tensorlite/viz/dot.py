@@ -32,7 +32,7 @@ def dot(view: View, *, fixed_sizes: bool = False) -> str:
     boxes: dict[str | None, list[Box]] = {}
     for box in view.boxes:
         boxes.setdefault(box.group, []).append(box)
-    edges = _by_cluster(view)
+    edges = _by_cluster(view, with_loops=not fixed_sizes)
     out += [f"  {_node(box, fixed_sizes)}" for box in boxes.get(None, ())]
     stack: list[Group | None] = list(reversed(below.get(None, ())))
     while stack:
@@ -50,7 +50,7 @@ def dot(view: View, *, fixed_sizes: bool = False) -> str:
     return "\n".join([*out, "}"]) + "\n"
 
 
-def _by_cluster(view: View) -> dict[str | None, list[int]]:
+def _by_cluster(view: View, *, with_loops: bool) -> dict[str | None, list[int]]:
     """Numbers of the links to write in each cluster: dot keeps a long arc inside its cluster only if it is written there."""
     parent = {group.key: group.parent for group in view.groups}
     home = {box.key: box.group for box in view.boxes}
@@ -63,6 +63,8 @@ def _by_cluster(view: View) -> dict[str | None, list[int]]:
 
     found: dict[str | None, list[int]] = {}
     for i, link in enumerate(view.links):
+        if link.kind == "loop" and not with_loops:
+            continue  # `loops.with_loops` draws it
         at = None
         if link.kind in {"skip", "loop"}:
             others = around(home[link.dst])
@@ -121,9 +123,7 @@ def _cluster(group: Group, fixed: bool) -> str:
     title = f"{group.title}   {group.subtitle}".rstrip()
     label = '""' if fixed else quote(title)
     if fixed:  # an empty label of the right size keeps the room for the caption
-        label = quote(
-            "x" * max(1, round(title_width(group) / 5.5) + (16 if group.repeats > 1 else 2))
-        )  # and for its loop
+        label = quote("x" * (round(title_width(group) / 5.5) + 2))
     fill = LIGHT["cluster1" if group.depth % 2 else "cluster2"]
     return (
         f'graph [style="rounded,filled" fillcolor="{fill}" color="{LIGHT["cluster-border"]}" penwidth=1 '

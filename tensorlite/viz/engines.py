@@ -17,12 +17,15 @@ from typing import Any
 from .dot import dot
 from .geometry import Layout, Point, Rect, Route, box_size, title_width
 from .layout import builtin
+from .loops import with_loops
+from .metrics import one_line
 from .view import View
 
 ENGINES = ("dot", "pygraphviz", "wasi", "builtin")
 _TIMEOUT = 60  # seconds for one layout by `dot`
 _MAX_GRAPHVIZ = 1500  # boxes; above that network simplex takes longer than anyone waits
 _hinted = False
+_broken: set[str] = set()
 
 
 def available() -> tuple[str, ...]:
@@ -56,10 +59,21 @@ def place(view: View, engine: str = "auto") -> Layout:
         for name in available()[:-1]:
             try:
                 return _read(_RUN[name](dot(view, fixed_sizes=True)), view, name)
-            except Exception:  # a broken installation must not cost the user the picture
-                continue
+            except Exception as error:  # a broken installation must not cost the user the picture
+                _warn(name, error)
         _hint()
     return builtin(view)
+
+
+def _warn(engine: str, error: Exception) -> None:
+    """Say once of each engine that it is there and does not work."""
+    if engine in _broken:
+        return
+    _broken.add(engine)
+    said = getattr(error, "stderr", None)  # of a program that failed
+    words = (said.decode(errors="replace") if isinstance(said, bytes) else "") or str(error)
+    why = one_line(words.strip().splitlines()[-1] if words.strip() else type(error).__name__)
+    print(f"tensorlite.viz: layout by {engine} failed ({why}); another engine is used.", file=sys.stderr)
 
 
 def _hint() -> None:
@@ -115,10 +129,11 @@ def _read(answer: dict[str, Any], view: View, engine: str) -> Layout:
         number = int(edge["id"][1:])
         label = _label(edge, high) if view.links[number].label else None
         points = _points(edge["pos"], high)
-        routes[number] = Route(points[::-1] if view.links[number].kind == "loop" else points, label)  # see `dot`
+        routes[number] = Route(points, label)
     margin = 14.0
     right = max([wide, *(groups[g.key].x + title_width(g) + 24 for g in view.groups if g.key in groups)])
-    return _shifted(Layout(right + 2 * margin, high + 2 * margin, boxes, groups, tuple(routes), engine), margin)
+    drawn = Layout(right + 2 * margin, high + 2 * margin, boxes, groups, tuple(routes), engine)
+    return with_loops(view, _shifted(drawn, margin))
 
 
 def _points(pos: str, high: float) -> tuple[Point, ...]:

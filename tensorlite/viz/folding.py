@@ -9,8 +9,9 @@ truth about it.
 from __future__ import annotations
 
 import hashlib
+import itertools
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from .ir import FLOATING, Graph, Module
@@ -125,12 +126,20 @@ def _equal_neighbours(modules: Sequence[Module], children: Sequence[int], digest
     return [group for group in groups if len(group) > 1]
 
 
-def foldable(graph: Graph, scope: int | None, copies: Sequence[Sequence[int]]) -> int:
+def foldable(graph: Graph, scope: int | None, copies: Iterable[Sequence[int]]) -> int:
     """How many of these lists of nodes of `scope`, from the first on, are rounds of one loop: equal inside, each fed by the one before."""
-    first = inside(graph, scope, copies[0])
-    n = next((i for i, copy in enumerate(copies) if i and inside(graph, scope, copy) != first), len(copies))
-    run = _run(graph, (), [list(copy) for copy in copies[:n]]) if n > 1 else None
-    return n if run is not None and run.carried else 0
+    rest = iter(copies)
+    taken = [list(next(rest))]
+    first = inside(graph, scope, taken[0])
+    while more := list(itertools.islice(rest, len(taken))):  # twice as many each time: a loop that breaks off is cheap
+        equal = list(itertools.takewhile(lambda copy: inside(graph, scope, copy) == first, more))
+        taken += map(list, equal)
+        run = _run(graph, (), [copy[:] for copy in taken]) if len(taken) > 1 else None
+        if run is None or not run.carried:
+            return 0
+        if len(equal) < len(more):
+            break
+    return len(taken) if len(taken) > 1 else 0
 
 
 def _run(graph: Graph, siblings: Sequence[int], copies: list[list[int]]) -> Run | None:

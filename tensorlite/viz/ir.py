@@ -387,13 +387,18 @@ def _plain(value: Any) -> Any:
     return [_plain(entry) for entry in value] if isinstance(value, tuple) else value
 
 
+def _number(value: float | str) -> float:
+    """A number that JSON may hold as a word; NaN is the one that `Summary.of` gives, so that equal graphs compare equal."""
+    return math.nan if value == "nan" else float(value) if isinstance(value, str) else value
+
+
 def _node(entry: Mapping[str, Any]) -> Node:
     fields = dict(entry)
     fields["shape"] = tuple(fields.get("shape", ()))
     fields["attrs"] = tuple((str(k), str(v)) for k, v in fields.get("attrs", ()))
     for name in ("value", "grad"):
         if fields.get(name) is not None:
-            numbers: dict[str, Any] = {k: float(v) if isinstance(v, str) else v for k, v in fields[name].items()}
+            numbers: dict[str, Any] = {k: _number(v) for k, v in fields[name].items()}
             fields[name] = Summary(**numbers)
     if isinstance(fields.get("seconds"), str):
         fields["seconds"] = float(fields["seconds"])

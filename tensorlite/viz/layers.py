@@ -10,12 +10,13 @@ from __future__ import annotations
 import itertools
 import operator
 from bisect import bisect_left, insort
-from collections.abc import Hashable, Sequence
+from collections.abc import Collection, Hashable, Sequence
 from dataclasses import dataclass, field
 
 ITEM_GAP = 24.0
 LANE_GAP = 12.0
-_MAX_WAYPOINTS = 60_000
+_MAX_WAYPOINTS = 20_000
+_FAN = 4  # strands from one item that wait for their users; from this many on they go down to them
 _STILL = 0.1  # pixels: coordinates that move less have settled
 _PATIENCE = 4  # ordering sweeps without an improvement
 _SWEEP_BUDGET = 600_000  # segments looked at over all ordering sweeps
@@ -124,10 +125,42 @@ def _ranks(n: int, arcs: Sequence[Arc], first: Sequence[int], last: Sequence[int
         heads = [rank[head] for head in out[item] if head not in ends]
         if item not in pinned and heads and len(set(out[item])) > len(set(into[item])):
             rank[item] = max(rank[item], min(heads) - 1)
+    _sink(rank, into, out, topological, pinned)
     bottom = max((rank[item] for item in range(n) if item not in ends), default=-1) + 1
     for item in last:
         rank[item] = bottom
     return rank
+
+
+def _sink(
+    rank: list[int],
+    into: Sequence[Sequence[int]],
+    out: Sequence[Sequence[int]],
+    topological: Sequence[int],
+    pinned: Collection[int],
+) -> None:
+    """Where many strands leave one item and wait for their users, let them wait in its one lane, not in one each."""
+    single = {
+        item: out[item][0]
+        for item in topological
+        if item not in pinned and len({*into[item]}) == len({*out[item]}) == 1
+        if out[item][0] not in pinned
+    }
+    lowest: dict[int, int] = {}
+    fans: dict[int, list[int]] = {}
+    for item in reversed(topological):
+        if item not in single:
+            continue
+        head, tail = single[item], into[item][0]
+        lowest[item] = lowest.get(head, rank[head]) - 1
+        if tail not in single and lowest[item] > rank[item]:
+            fans.setdefault(tail, []).append(item)
+    for strands in fans.values():
+        for item in strands if len(strands) >= _FAN else ():
+            at = item
+            while at in lowest:
+                rank[at] = lowest[at]
+                at = single[at]
 
 
 def _waypoints(

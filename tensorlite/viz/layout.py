@@ -7,6 +7,7 @@ them.
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -209,8 +210,10 @@ class _Builder:
 
 
 def _beside(points: Sequence[Point]) -> Point:
-    """Right of the middle of the last piece."""
+    """Right of the middle of the last piece, or near its end if it is long."""
     (x0, y0), (x1, y1) = points[-4], points[-1]
+    if x0 == x1:
+        y0 = max(y0, y1 - _ROW_GAP)
     return (round((x0 + x1) / 2 + 6, 2), round((y0 + y1) / 2 + 3, 2))
 
 
@@ -241,6 +244,7 @@ class _FrameBuilder:
             shift += max(least - frame.width, 0.0) / 2
             frame.width = max(frame.width, least)
         self.x = [x + shift for x in self.level.x]
+        self.far = self._sideways()
         self._rows(sizes)
         frame.height = self.bottom
         for i, item in enumerate(self.items):
@@ -292,35 +296,34 @@ class _FrameBuilder:
             self.row_top[-1] = self.row_end[-1] = last = before + _PORT_GAP + wider
         self.bottom = last + (0.0 if self.sinks else _FRAME_PAD + (8.0 if self.loops else 0.0))
 
+    def _sideways(self) -> list[float]:
+        """How far edges go sideways below each rank, at most."""
+        far = [0.0] * max(len(self.level.rows), 1)
+        for i, arc in enumerate(self.flat):
+            top = self.level.rank[arc.tail]
+            stops = [arc.tail, *self.level.chain[i], arc.head]
+            for at, (a, b) in enumerate(itertools.pairwise(stops)):
+                if top + at < self.level.rank[arc.head]:  # not so for backward arcs
+                    far[top + at] = max(far[top + at], abs(self.x[a] - self.x[b]))
+        return far
+
     def _gap(self, r: int) -> float:
         """More room where edges go far sideways."""
-        far = 0.0
-        for i, arc in enumerate(self.flat):
-            if self.level.rank[arc.tail] <= r < self.level.rank[arc.head]:
-                stops = [arc.tail, *self.level.chain[i], arc.head]
-                at = r - self.level.rank[arc.tail]
-                if at + 1 < len(stops):
-                    far = max(far, abs(self.x[stops[at]] - self.x[stops[at + 1]]))
-        return min(_ROW_GAP + 0.06 * far, 64.0)
+        return min(_ROW_GAP + 0.06 * self.far[r], 64.0)
 
     def _curve(self, i: int, frame: _Frame) -> list[Point]:
-        arc, flat = self.plain[i], self.flat[i]
+        """Down through the waypoints, straight where they stand under one another."""
+        flat = self.flat[i]
         points = [(self.x[flat.tail] + flat.out, self._foot(flat.tail, frame))]
-        rank = self.level.rank[flat.tail]
+        top, bottom = self.level.rank[flat.tail], self.level.rank[flat.head]
         stops = [*self.level.chain[i], flat.head]
         for at, stop in enumerate(stops):
             final = at == len(stops) - 1
             x = self.x[stop] + (flat.into if final else 0.0)
-            row = self.level.rank[stop] if final else rank + at + 1
-            before = (
-                rank + at
-                if len(stops) > 1 or self.level.rank[flat.head] == rank + 1
-                else self.level.rank[flat.head] - 1
-            )
-            line(points, self.row_end[before])
-            bend(points, x, self.row_top[row])
-            line(points, self._head(stop, frame) if final else self.row_end[row])
-        del arc
+            if abs(x - points[-1][0]) > 0.01:
+                line(points, self.row_end[top + at if len(stops) > 1 else bottom - 1])
+                bend(points, x, self.row_top[bottom if final else top + at + 1])
+        line(points, self._head(flat.head, frame))
         return points
 
     def _foot(self, item: int, frame: _Frame) -> float:

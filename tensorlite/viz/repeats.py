@@ -18,6 +18,7 @@ from .ir import FLOATING, Graph, Module
 _LONGEST = 64  # ops and calls in a round
 _OPS = 6  # fewer ops than that are as easily read one by one
 _ITEMS = 50_000  # longer scopes are not searched
+_FAILURES = 200  # loops of equal ops whose wiring cannot be folded; a scope with more of them is not searched further
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,18 +73,28 @@ def _loops(
     """The rounds of each loop, from the first place on where one begins, the longest there; without overlap."""
     n = len(tokens)
     longest = min(_LONGEST, n // 2)
-    same = {p: _stretch(tokens[:-p] == tokens[p:]) for p in range(1, longest + 1)}
-    at = 0
+    periods = np.arange(1, longest + 1)
+    same = np.zeros((longest, n), dtype=np.int64)  # how long the tokens from each place on repeat with each period
+    for p in periods:
+        same[p - 1, : n - p] = _stretch(tokens[:-p] == tokens[p:])
+    at = failures = 0
     while at < n - 1:
         wishes = []
-        for p in range(1, longest + 1):
-            length = int(same[p][at]) if at < n - p else 0
+        units: list[tuple[int, int]] = []  # periods that are not themselves several equal rounds, and their stretches
+        for i in np.flatnonzero(same[:, at] >= periods):
+            p, length = int(i) + 1, int(same[i, at])
+            if any(p % q == 0 and stretch >= p - q for q, stretch in units):
+                continue
+            units.append((p, length))
             rounds = length // p + 1
-            if rounds > 1 and _worth(items[at : at + p], p, rounds) and _primitive(tokens[at : at + p]):
+            if _worth(items[at : at + p], p, rounds):
                 wishes.append((-p * rounds, p, rounds, length % p))
         loop = next((r for w in sorted(wishes) if (r := _foldable(graph, scope, items, at, *w[1:]))), None)
         if loop is None:
             at += 1
+            failures += len(wishes)
+            if failures > _FAILURES:
+                return
             continue
         yield loop
         at = 1 + next(i for i in range(at, n) if items[i] is loop[-1][-1])
@@ -94,12 +105,6 @@ def _stretch(equal: npt.NDArray[np.bool_]) -> npt.NDArray[np.int64]:
     n = len(equal)
     ends = np.where(equal, n, np.arange(n))
     return np.minimum.accumulate(ends[::-1])[::-1] - np.arange(n)
-
-
-def _primitive(unit: npt.NDArray[np.int64]) -> bool:
-    """Whether a round is not itself several equal rounds."""
-    n = len(unit)
-    return not any(n % p == 0 and (unit[:-p] == unit[p:]).all() for p in range(1, n // 2 + 1))
 
 
 def _worth(unit: Sequence[_Item], period: int, rounds: int) -> bool:
@@ -115,10 +120,10 @@ def _foldable(
     """The most rounds that can be folded, begun up to `slack` items after `at`; the latest such place, as a loop ends whole."""
     best: list[list[_Item]] = []
     for start in range(at + slack, at - 1, -1):
-        loop = [list(items[start + k * period : start + (k + 1) * period]) for k in range(rounds)]
-        n = foldable(graph, scope, [[node for item in one for node in item.nodes] for one in loop])
+        starts = range(start, start + rounds * period, period)
+        n = foldable(graph, scope, ([node for item in items[i : i + period] for node in item.nodes] for i in starts))
         if n > len(best):
-            best = loop[:n]
+            best = [list(items[i : i + period]) for i in starts[:n]]
         if n == rounds:
             break
     return best if best and _worth(best[0], period, len(best)) else None

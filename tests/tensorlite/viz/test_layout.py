@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import itertools
+import random
 
 import pytest
 from hypothesis import given, settings
@@ -11,7 +12,7 @@ from tensorlite.viz.geometry import Layout, Point, Rect
 from tensorlite.viz.layout import builtin
 from tensorlite.viz.view import View
 
-from .samples import random_graph, transformer
+from .samples import Sketch, random_graph, transformer
 
 
 def overlap(a: Rect, b: Rect) -> bool:
@@ -118,4 +119,28 @@ def test_empty_and_single_graphs_have_a_layout() -> None:
 
 def test_a_large_flat_graph_is_tidy_when_collapsed() -> None:
     view = collapse(random_graph(3, 3000, nasty=False))
+    assert_tidy(view, builtin(view))
+
+
+def test_terms_of_a_long_sum_wait_beside_their_additions() -> None:
+    """One lane from the shared input instead of one a term, so waypoints grow with the sum and not with its square."""
+    s = Sketch("sum")
+    x = s.leaf("input", "x", (3,))
+    total = s.add("mul", x)
+    for _ in range(60):
+        total = s.add("add", total, s.add("mul", x))
+    view = collapse(s.graph(total), "none", fold_repeats=False)
+    layout = builtin(view)
+    assert_tidy(view, layout)
+    assert_routes_keep_clear(view, layout)
+    rows = [rect.y for rect in layout.boxes.values()]
+    assert max(rows.count(y) for y in rows) <= 4
+
+
+def test_ops_wired_at_random_are_searched_for_loops_and_drawn() -> None:
+    s = Sketch("random")
+    values, rng = [s.leaf("input", "x", (3,))], random.Random(0)
+    for _ in range(300):
+        values.append(s.add("mul", values[-1], rng.choice(values), shape=(3,)))
+    view = collapse(s.graph(values[-1]), "none")
     assert_tidy(view, builtin(view))

@@ -58,3 +58,12 @@ def test_help_names_every_option() -> None:
 
 def test_build_accepts_a_graph() -> None:
     assert build(SPEC) == model()
+
+
+def test_a_factory_that_fails_is_named_with_the_place(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "failing_net.py").write_text("def make():\n    raise KeyError('width')\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    assert main(["failing_net:make"]) == 1
+    assert capsys.readouterr().err == "error: failing_net:make raised KeyError: 'width' (failing_net.py:2)\n"
