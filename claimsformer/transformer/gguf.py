@@ -2,7 +2,7 @@
 
 `open_gguf(path)` reads the header and gives tensors as float32, from memory-mapped pages; `convert_gguf` writes a folder that
 this library and transformers both read. Types: F32, F16, Q8_0, Q4_1. What it does not do: other block types, models other than
-Llama, tokenizers other than byte-level BPE.
+Llama (also no rotary scaling, experts or biases), tokenizers other than byte-level BPE.
 
 Layout: "GGUF", version (2 or 3), counts of tensors and of keys; the keys with typed values; name, dims, type and offset of each
 tensor; then the tensors, aligned. Dims stand in the reverse of NumPy's order.
@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 import struct
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -75,7 +76,7 @@ class GGUF:
             raise ReadError(f"cannot read {self.path}: {error}") from error
         try:
             self._read_header(_Cursor(self._bytes))
-        except (struct.error, IndexError, UnicodeDecodeError, ValueError) as error:
+        except (struct.error, IndexError, UnicodeDecodeError, ValueError, RecursionError) as error:
             raise ReadError(f"{self.path} is damaged or cut off: {error}") from error
 
     def _read_header(self, at: _Cursor) -> None:
@@ -92,15 +93,30 @@ class GGUF:
         self._entries: dict[str, _Entry] = {}
         for _ in range(n_tensors):
             name = at.string()
+            if name in self._entries:
+                raise ValueError(f"the tensor {name!r} appears twice")
             dims = [at.number("<u8") for _ in range(at.number("<u4"))]
             self._entries[name] = _Entry(tuple(reversed(dims)), at.number("<u4"), at.number("<u8"))
-        alignment = int(self.metadata.get("general.alignment", 32))
+        alignment = self.metadata.get("general.alignment", 32)
+        if not isinstance(alignment, int) or alignment < 1:
+            raise ValueError(f"general.alignment must be a positive whole number, got {alignment!r}")
         self._data = -(-at.place // alignment) * alignment
 
     @property
     def names(self) -> list[str]:
         """The names of the tensors."""
         return list(self._entries)
+
+    def value(self, key: str, kind: type | tuple[type, ...], *default: Any) -> Any:
+        """What the header says under a key. Raises ReadError if it is not there and has no default, or is of another kind."""
+        if key not in self.metadata and default:
+            return default[0]
+        value = self.metadata.get(key)
+        if not isinstance(value, kind):
+            raise ReadError(
+                f"{self.path}: {key} must be {_names(kind)}, got {'nothing' if value is None else repr(value)[:40]}"
+            )
+        return value
 
     def type_of(self, name: str) -> str:
         """The type in which a tensor is stored, such as "Q4_1"."""
@@ -128,6 +144,10 @@ class GGUF:
             known = ", ".join(label for label, _, _ in _TYPES.values())
             raise ReadError(f"{self.path}: {name} has GGUF type {entry.kind}, which is not supported; expected {known}")
         return entry
+
+
+def _names(kinds: type | tuple[type, ...]) -> str:
+    return " or ".join(kind.__name__ for kind in (kinds if isinstance(kinds, tuple) else (kinds,)))
 
 
 def _float32(blocks: Array, label: str) -> npt.NDArray[np.float32]:
@@ -203,43 +223,70 @@ _NAMES = (
 
 def hugging_face_config(file: GGUF) -> dict[str, Any]:
     """The `config.json` of the Llama in the file. Raises ConfigError for another architecture."""
-    meta = file.metadata
-    kind = meta.get("general.architecture")
+    kind = file.metadata.get("general.architecture")
     if kind != "llama":
         raise ConfigError(f"{file.path} holds a {kind!r}; only 'llama' is supported")
-    heads = int(meta["llama.attention.head_count"])
-    width = int(meta["llama.embedding_length"])
+    for key, allowed in _WITHOUT_EFFECT.items():
+        if file.metadata.get(key, allowed[0]) not in allowed:
+            raise ConfigError(f"{file.path}: {key}={file.metadata[key]!r} is not supported")
+    heads, width = file.value("llama.attention.head_count", int), file.value("llama.embedding_length", int)
+    if heads < 1:
+        raise ReadError(f"{file.path}: llama.attention.head_count must be positive, got {heads}")
+    head_dim = file.value("llama.attention.key_length", int, width // heads)
+    for key in ("llama.rope.dimension_count", "llama.attention.value_length"):
+        if file.value(key, int, head_dim) != head_dim:
+            raise ConfigError(
+                f"{file.path}: {key}={file.metadata[key]} is not supported where a head has {head_dim} dims"
+            )
+    roles = {role: file.value(f"tokenizer.ggml.{key}_token_id", int, None) for role, key in _ROLES.items()}
+    epsilon = file.value("llama.attention.layer_norm_rms_epsilon", float)
     return {
         "model_type": "llama",
         "architectures": ["LlamaForCausalLM"],
-        "vocab_size": file._entries["token_embd.weight"].shape[0],
+        "vocab_size": (*file._known("token_embd.weight").shape, 0)[0],
         "hidden_size": width,
-        "intermediate_size": int(meta["llama.feed_forward_length"]),
-        "num_hidden_layers": int(meta["llama.block_count"]),
+        "intermediate_size": file.value("llama.feed_forward_length", int),
+        "num_hidden_layers": file.value("llama.block_count", int),
         "num_attention_heads": heads,
-        "num_key_value_heads": int(meta.get("llama.attention.head_count_kv", heads)),
-        "head_dim": int(meta.get("llama.rope.dimension_count", width // heads)),
-        "max_position_embeddings": int(meta["llama.context_length"]),
-        "rms_norm_eps": float(f"{meta['llama.attention.layer_norm_rms_epsilon']:.6g}"),  # stored as float32
-        "rope_theta": float(meta.get("llama.rope.freq_base", 10000.0)),
+        "num_key_value_heads": file.value("llama.attention.head_count_kv", int, heads),
+        "head_dim": head_dim,
+        "max_position_embeddings": file.value("llama.context_length", int),
+        "rms_norm_eps": float(f"{epsilon:.6g}"),  # stored as float32
+        "rope_theta": float(file.value("llama.rope.freq_base", (float, int), 10000.0)),
         "hidden_act": "silu",
         "attention_bias": False,
         "mlp_bias": False,
         "tie_word_embeddings": "output.weight" not in file.names,
-        "bos_token_id": meta.get("tokenizer.ggml.bos_token_id"),
-        "eos_token_id": meta.get("tokenizer.ggml.eos_token_id"),
-        "pad_token_id": meta.get("tokenizer.ggml.padding_token_id"),
+        **{f"{role}_token_id": token for role, token in roles.items()},
     }
+
+
+#: Keys that would change what is computed, with the values that do not; the first is the default.
+_WITHOUT_EFFECT: dict[str, tuple[Any, ...]] = {
+    "llama.rope.scaling.type": ("none",),
+    "llama.rope.scaling.factor": (1.0, 0.0),
+    "llama.rope.scaling.attn_factor": (1.0, 0.0),
+    "llama.rope.scale_linear": (1.0, 0.0),
+    "llama.expert_count": (0,),
+    "llama.attention.sliding_window": (0,),
+    "llama.attention.causal": (True,),
+}
+_ROLES = {"bos": "bos", "eos": "eos", "pad": "padding"}
+_TENSOR = re.compile(
+    r"(?:token_embd|output_norm|output|blk\.\d+\.(?:attn_(?:norm|q|k|v|output)|ffn_(?:norm|gate|up|down)))\.weight"
+)
 
 
 def _weights(file: GGUF) -> dict[str, Array]:
     """float32 arrays under transformers' names; rows of q and k go back to the half-split order of rotary dims."""
-    heads = int(file.metadata["llama.attention.head_count"])
-    kv_heads = int(file.metadata.get("llama.attention.head_count_kv", heads))
+    heads = file.value("llama.attention.head_count", int)
+    kv_heads = file.value("llama.attention.head_count_kv", int, heads)
     arrays = {}
     for name in file.names:
         if name == "rope_freqs.weight":
             raise ConfigError(f"{file.path} scales its rotary positions, which is not supported")
+        if not _TENSOR.fullmatch(name):
+            raise ConfigError(f"{file.path} has a tensor {name!r}, which a Llama of this library has no place for")
         array = file.tensor(name)
         if ".attn_q." in name or ".attn_k." in name:
             array = _half_split(array, heads if ".attn_q." in name else kv_heads)
@@ -251,7 +298,9 @@ def _weights(file: GGUF) -> dict[str, Array]:
 
 def _half_split(array: Array, heads: int) -> Array:
     """llama.cpp interleaves the two halves of each head's rows; this takes them apart again."""
-    rows = array.shape[0]
+    rows = array.shape[0] if array.ndim else 0
+    if heads < 1 or not rows or rows % (2 * heads):
+        raise ReadError(f"queries or keys of shape {array.shape} do not divide into {heads} heads of two halves")
     return array.reshape(heads, rows // heads // 2, 2, *array.shape[1:]).swapaxes(1, 2).reshape(array.shape)
 
 
@@ -263,9 +312,11 @@ def tokenizer_of(file: GGUF) -> TextTokenizer:
         raise ConfigError(
             f"the tokenizer ({kind!r}, {split!r}) is not supported; expected 'gpt2' with {', '.join(_SPLITS)}"
         )
-    tokens, kinds = meta["tokenizer.ggml.tokens"], meta["tokenizer.ggml.token_type"]
+    tokens, kinds = file.value("tokenizer.ggml.tokens", list), file.value("tokenizer.ggml.token_type", list)
+    merges = [str(merge).split(" ") for merge in file.value("tokenizer.ggml.merges", list)]
+    if len(tokens) != len(kinds) or any(len(merge) != 2 for merge in merges):
+        raise ReadError(f"{file.path}: its tokenizer is damaged: every token has a type, and a merge joins two tokens")
     vocab = {token: i for i, token in enumerate(tokens)}
-    merges = [merge.split(" ") for merge in meta["tokenizer.ggml.merges"]]
     special = {t: i for i, (t, k) in enumerate(zip(tokens, kinds, strict=True)) if k == _CONTROL}
     ordinary = {t: i for i, (t, k) in enumerate(zip(tokens, kinds, strict=True)) if k == _USER_DEFINED}
     state = byte_level_state(vocab, merges, special=special, ordinary=ordinary, **_SPLITS[split])  # type: ignore[arg-type]
@@ -282,11 +333,12 @@ def convert_gguf(path: str | Path, folder: str | Path) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     save_file(_weights(file), folder / "model.safetensors", {"format": "pt"})
     tokenizer.save_huggingface(folder)
-    tokens = file.metadata["tokenizer.ggml.tokens"]
+    tokens = file.value("tokenizer.ggml.tokens", list)
     roles: dict[str, Any] = {"tokenizer_class": "PreTrainedTokenizerFast"}
     for role in ("bos", "eos", "pad"):
-        if config[f"{role}_token_id"] is not None:
-            roles[f"{role}_token"] = tokens[config[f"{role}_token_id"]]
+        token = config[f"{role}_token_id"]
+        if token is not None and token < len(tokens):
+            roles[f"{role}_token"] = tokens[token]
     roles["model_max_length"] = config["max_position_embeddings"]
     if "tokenizer.chat_template" in file.metadata:
         roles["chat_template"] = file.metadata["tokenizer.chat_template"]

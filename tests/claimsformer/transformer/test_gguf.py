@@ -129,8 +129,8 @@ def interleaved(array: np.ndarray, heads: int) -> np.ndarray:
 
 
 @pytest.fixture
-def llama(tmp_path: Path) -> tuple[Any, Path]:
-    """A random Llama of transformers, and the same as a GGUF file."""
+def llama(tmp_path: Path) -> tuple[Any, Path, dict[str, Any], Tensors]:
+    """A random Llama of transformers, the same as a GGUF file, and what was written."""
     torch.manual_seed(0)
     letters = [chr(i) for i in range(33, 127)] + [chr(i) for i in range(161, 173)] + [chr(i) for i in range(174, 324)]
     tokens = ["<|end|>", *letters, "th", "Ġth"]
@@ -163,11 +163,11 @@ def llama(tmp_path: Path) -> tuple[Any, Path]:
         "tokenizer.ggml.token_type": [3] + [1] * (len(tokens) - 1), "tokenizer.ggml.merges": ["t h", "Ġ th"],
         "tokenizer.ggml.eos_token_id": 0,
     }  # fmt: skip
-    return model, write(tmp_path / "llama.gguf", metadata, tensors)
+    return model, write(tmp_path / "llama.gguf", metadata, tensors), metadata, tensors
 
 
-def test_a_llama(llama: tuple[Any, Path], tmp_path: Path) -> None:
-    theirs, path = llama
+def test_a_llama(llama: tuple[Any, Path, dict[str, Any], Tensors], tmp_path: Path) -> None:
+    theirs, path, *_ = llama
     mine, tokenizer = from_gguf(path)
     ids = torch.randint(0, mine.config.vocab_size, (2, 9))
     with torch.no_grad():
@@ -190,3 +190,60 @@ def test_another_architecture_is_refused(tmp_path: Path) -> None:
     path = write(tmp_path / "a.gguf", {"general.architecture": "mamba"}, {})
     with pytest.raises(ConfigError, match="mamba"):
         from_gguf(path)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"llama.rope.scaling.type": "yarn"}, "rope.scaling.type='yarn'"),
+        ({"llama.rope.scaling.factor": 4.0}, "rope.scaling.factor=4"),
+        ({"llama.rope.scale_linear": 0.25}, "scale_linear"),
+        ({"llama.expert_count": 8}, "expert_count=8"),
+        ({"llama.rope.dimension_count": 8}, "dimension_count=8 is not supported where a head has 16"),
+        ({"llama.attention.value_length": 32}, "value_length=32"),
+        ({"llama.attention.head_count": None}, "head_count must be int, got nothing"),
+        ({"llama.attention.head_count": 0}, "head_count must be positive"),
+        ({"llama.attention.head_count": 3}, "do not divide into 3 heads|multiple of n_kv_heads"),
+        ({"llama.attention.head_count_kv": [2, 2]}, r"head_count_kv must be int, got \[2, 2\]"),
+        ({"llama.attention.layer_norm_rms_epsilon": None}, "epsilon must be float, got nothing"),
+        ({"general.alignment": 0}, "alignment must be a positive whole number"),
+        ({"tokenizer.ggml.merges": None}, "merges must be list, got nothing"),
+        ({"tokenizer.ggml.merges": ["t h e"]}, "its tokenizer is damaged"),
+        ({"tokenizer.ggml.token_type": [3]}, "its tokenizer is damaged"),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("reader", [from_gguf, lambda path: convert_gguf(path, path.parent / "folder")])
+def test_what_a_llama_may_not_be(reader: Any, change: dict[str, Any], message: str, llama: Any) -> None:
+    _, path, metadata, tensors = llama
+    changed = {k: v for k, v in (metadata | change).items() if v is not None}
+    with pytest.raises((ConfigError, ReadError), match=message):
+        reader(write(path, changed, tensors))
+
+
+@pytest.mark.parametrize(
+    ("name", "error"), [("blk.0.attn_q.bias", ConfigError), ("blk.0.ffn_gate_inp.weight", ConfigError), ("rope_freqs.weight", ConfigError)]
+)  # fmt: skip
+def test_a_tensor_without_a_place_is_refused(name: str, error: type[Exception], llama: Any, tmp_path: Path) -> None:
+    _, path, metadata, tensors = llama
+    write(path, metadata, tensors | {name: (F32, np.ones(64, np.float32))})
+    with pytest.raises(error):
+        convert_gguf(path, tmp_path / "folder")
+    assert not (tmp_path / "folder" / "model.safetensors").exists()
+
+
+def test_a_model_without_embedding_and_a_name_that_appears_twice(llama: Any) -> None:
+    _, path, metadata, tensors = llama
+    write(path, metadata, {k: v for k, v in tensors.items() if k != "token_embd.weight"})
+    with pytest.raises(ReadError, match="token_embd"):
+        from_gguf(path)
+    data = write(path, {}, {"a": (F32, np.ones(4)), "b": (F32, np.ones(4))}).read_bytes()
+    path.write_bytes(data.replace(text("b"), text("a")))
+    with pytest.raises(ReadError, match="appears twice"):
+        open_gguf(path)
+
+
+def test_lists_within_lists_without_end_are_damage(tmp_path: Path) -> None:
+    header = b"GGUF" + struct.pack("<IQQ", 3, 0, 1) + text("k") + struct.pack("<I", 9)
+    (tmp_path / "a.gguf").write_bytes(header + struct.pack("<IQ", 9, 1) * 5000)
+    with pytest.raises(ReadError, match="damaged"):
+        open_gguf(tmp_path / "a.gguf")

@@ -136,11 +136,35 @@ def test_generation(models: tuple[str, Any, Transformer], options: dict[str, Any
         ({"rope_scaling": {"rope_type": "yarn", "factor": 2}}, "rotary scaling"),
         ({"hidden_act": "tanh"}, "'tanh' is not supported"),
         ({"sliding_window": 8}, "sliding_window=8"),
+        ({"model_type": ["llama"]}, "model_type must be one of"),
+        ({"rope_scaling": "linear"}, "rope_scaling must hold"),
+        ({"rope_parameters": {"full_attention": {"rope_type": "yarn"}}}, "rope_parameters must hold"),
+        ({"rope_scaling": {"type": "default"}, "rope_parameters": {"rope_type": "yarn"}}, "rotary scaling"),
+        ({"vocab_size": "61", "bos_token_id": 1}, "vocab_size must be a positive whole number"),
+        ({"model_type": "gpt2"}, "config.json of a gpt2 must have 'n_embd'"),
+        ({"model_type": "gpt2", "scale_attn_weights": False}, "scale_attn_weights"),
+        ({"model_type": "gpt2", "scale_attn_by_inverse_layer_idx": True}, "scale_attn_by_inverse_layer_idx"),
+        ({"model_type": "gpt2", "add_cross_attention": True}, "add_cross_attention"),
+        ({"model_type": "bert", "is_decoder": True}, "is_decoder"),
+        ({"model_type": "bert", "position_embedding_type": "relative_key"}, "relative_key"),
+        ({"model_type": "gemma", "hidden_act": "relu"}, "'relu' is not supported in a Gemma"),
+        ({"model_type": "gemma", "use_bidirectional_attention": True}, "use_bidirectional_attention"),
     ],
 )
 def test_what_cannot_be_built_is_refused(change: dict[str, Any], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         config_from_hugging_face({**SIZE, "model_type": "llama", **change})
+
+
+def test_the_base_of_rotary_positions_under_its_older_name() -> None:
+    values = {**SIZE, "model_type": "llama", "rope_scaling": {"rope_type": "default", "rope_theta": 500000.0}}
+    assert config_from_hugging_face(values).rotary_base == 500000.0
+
+
+@pytest.mark.parametrize(("token", "expected"), [(-1, None), (61, None), (True, None), ([3, 4], 3), ([], None), (0, 0)])
+def test_ids_of_special_tokens(token: Any, expected: int | None) -> None:
+    config = config_from_hugging_face({**SIZE, "model_type": "llama", "eos_token_id": token, "pad_token_id": token})
+    assert (config.eos_id, config.pad_id) == (expected, expected)
 
 
 def test_missing_and_misfitting_files(tmp_path: Path) -> None:
