@@ -4,9 +4,15 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import importlib.util
 import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
+
+from claimsformer.errors import ClaimsformerError, ConfigError
+from claimsformer.transformer.hugging_face_files import read_config
 
 from .page import write_page
 from .recipe import Recipe
@@ -20,18 +26,26 @@ PRESETS = {
 }
 
 
+#: What the engine in PyTorch imports.
+_TORCH = ("torch", "transformers", "peft", "accelerate")
+
+
 def main() -> None:
-    """Fine-tune, and say what came of it."""
+    """Fine-tune, and say what came of it; what cannot be done is said in a sentence."""
     options = _parser().parse_args()
+    try:
+        _check_packages(options.engine)
+        options.out.mkdir(parents=True, exist_ok=True)  # rather than after the training
+        _run(options)
+    except (ClaimsformerError, OSError) as error:
+        sys.exit(f"phi2_lora: {error}")
+    except subprocess.CalledProcessError as error:  # which has said why
+        sys.exit(error.returncode if error.returncode > 0 else 1)
+
+
+def _run(options: argparse.Namespace) -> None:
     folder = _folder(options.model, options.out)
-    recipe = dataclasses.replace(PRESETS.get(options.model, Recipe()), targets=_all_linear(folder))
-    if options.recipe:
-        values: dict[str, Any] = json.loads(options.recipe)
-        if "targets" in values:
-            values["targets"] = tuple(values["targets"])
-        recipe = dataclasses.replace(recipe, **values)
-    if options.steps is not None:
-        recipe = dataclasses.replace(recipe, max_steps=options.steps)
+    recipe = _recipe(options, folder)
     if options.engine == "both":
         left, right = both(folder, recipe, options.out, options.questions)
         every_update = comparison(left, right, every=1)
@@ -50,15 +64,49 @@ def main() -> None:
         print(f"adapter: {options.out / 'adapter'}")
 
 
+def _check_packages(engine: str) -> None:
+    missing = [name for name in _TORCH if engine != "tensorlite" and importlib.util.find_spec(name) is None]
+    if missing:
+        raise ConfigError(
+            f"--engine {engine} needs {', '.join(missing)}, not installed here",
+            hint="Install them with pip, or choose --engine tensorlite, which needs none of them.",
+        )
+
+
+def _recipe(options: argparse.Namespace, folder: Path) -> Recipe:
+    """The preset of the model, then what --recipe and --steps change."""
+    values: dict[str, Any] = {"targets": _all_linear(folder)}
+    if options.recipe:
+        try:
+            values |= json.loads(options.recipe)
+        except (json.JSONDecodeError, TypeError, ValueError) as error:
+            raise ConfigError(f"--recipe must be a JSON object, got {options.recipe!r}: {error}") from None
+    if options.steps is not None:
+        values["max_steps"] = options.steps
+    try:
+        return dataclasses.replace(PRESETS.get(options.model, Recipe()), **values)
+    except TypeError:
+        names = [field.name for field in dataclasses.fields(Recipe)]
+        unknown = ", ".join(sorted(set(values) - set(names)))
+        raise ConfigError(f"a recipe has no {unknown}; it has {', '.join(names)}") from None
+
+
+def _count(text: str) -> int:
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"must be at least 1, got {value}")
+    return value
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m examples.phi2_lora", description=__doc__)
     parser.add_argument("--model", default="tiny", help="tiny, smollm2, or a folder with a Phi, Llama or similar model")
     parser.add_argument("--engine", default="both", choices=("torch", "tensorlite", "both"))
     parser.add_argument("--out", type=Path, default=Path("runs/phi2_lora"), help="where adapters and reports go")
-    parser.add_argument("--steps", type=int, help="end after so many updates")
+    parser.add_argument("--steps", type=_count, help="end after so many updates")
     parser.add_argument("--recipe", help="settings of Recipe as JSON, instead of the preset's")
     parser.add_argument("--adapter", type=Path, help="adapters in peft's format to start from")
-    parser.add_argument("--questions", type=int, default=24, help="held-out questions to answer")
+    parser.add_argument("--questions", type=_count, default=24, help="held-out questions to answer")
     parser.add_argument("--quiet", action="store_true", help="write the report only")
     return parser
 
@@ -68,21 +116,25 @@ def _folder(model: str, out: Path) -> Path:
         from .tiny import make_tiny_phi
 
         folder = out / "tiny-phi"
-        if not (folder / "model.safetensors").exists():
+        if not (folder / "config.json").exists():  # which is written last
             make_tiny_phi(folder)
         return folder
     if model == "smollm2":
         from claimsformer.transformer.pretrained import fetch
 
         return fetch("smollm2")
+    if not Path(model).is_dir():
+        raise ConfigError(f"--model must be tiny, smollm2 or the folder of a model, got {model!r}")
     return Path(model)
 
 
 def _all_linear(folder: Path) -> tuple[str, ...]:
     """Every linear layer of the blocks, by the names of transformers."""
-    kind = json.loads((folder / "config.json").read_text(encoding="utf-8"))["model_type"]
+    kind = read_config(folder).get("model_type")
     if kind == "phi":
         return Recipe().targets
+    if kind not in ("llama", "mistral", "qwen2", "gemma"):
+        raise ConfigError(f"the example adapts a phi, llama, mistral, qwen2 or gemma, got {kind!r}")
     return ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")  # Llama and its like
 
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
+
+from claimsformer.errors import ConfigError
 
 from .formatting import Example
 
@@ -20,6 +23,7 @@ class Recipe:
 
     targets are today's names in transformers. `max_steps` ends the run early; `seed` is that of the order of examples and of
     the adapters' first values. dropout is that of the adapters; the two engines draw different masks, so comparisons use 0.
+    Raises ConfigError for a number that no run can have.
     """
 
     targets: tuple[str, ...] = ("q_proj", "k_proj", "v_proj", "dense", "fc1", "fc2")
@@ -35,6 +39,19 @@ class Recipe:
     max_steps: int | None = None
     max_length: int = 512
     seed: int = 0
+
+    def __post_init__(self) -> None:
+        for name in ("r", "epochs", "batch_size", "accumulate", "max_steps", "max_length", "seed"):
+            value, least = getattr(self, name), 0 if name == "seed" else 1
+            if not (isinstance(value, int) and value >= least) and not (name == "max_steps" and value is None):
+                raise ConfigError(f"{name} must be a whole number, at least {least}, got {value!r}")
+        for name in ("alpha", "lr", "clip", "weight_decay", "dropout"):
+            value = getattr(self, name)
+            if not isinstance(value, int | float) or not 0 <= value < math.inf:
+                raise ConfigError(f"{name} must be a finite number, at least 0, got {value!r}")
+        if isinstance(self.targets, str) or not all(isinstance(target, str) for target in self.targets):
+            raise ConfigError(f"targets must be a list of names of layers, got {self.targets!r}")
+        object.__setattr__(self, "targets", tuple(self.targets))
 
 
 class Curve(NamedTuple):

@@ -41,7 +41,7 @@ def comparison(left: dict[str, Any], right: dict[str, Any], *, every: int | None
         ("decoded a second", left["decoded_per_second"], right["decoded_per_second"], ",.1f"),
         ("peak memory, MB", left["peak_memory_mb"], right["peak_memory_mb"], ",.0f"),
     ):
-        row(label, a, b, form, f"× {b / a:.2f}")
+        row(label, a, b, form, f"× {b / a:.2f}" if a else "")
     for report in (left, right):
         lines.append(f"{report['engine']}: before {describe(report['before'])}")
         lines.append(f"{report['engine']}: after  {describe(report['after'])}")

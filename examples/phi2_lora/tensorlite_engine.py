@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -11,11 +10,13 @@ from typing import Any
 import numpy as np
 
 import tensorlite as tl
+from claimsformer.errors import ConfigError
 from claimsformer.tokenizer.text import TextTokenizer
 from claimsformer.training import Callback, CrossEntropy, Trainer, count_parameters
 from claimsformer.training.hugging_face import load_peft_adapter, lora_config, save_peft_adapter
 from claimsformer.training.lora import LoraConfig, inject, merge_and_unload
 from claimsformer.transformer import from_hugging_face, generate
+from claimsformer.transformer.hugging_face_files import read_config
 from tensorlite import optim
 from tensorlite.utils.data import DataLoader
 
@@ -53,11 +54,12 @@ class TensorliteEngine:
     name = "tensorlite"
 
     def __init__(self, folder: Path) -> None:
-        self.kind = str(json.loads((folder / "config.json").read_text(encoding="utf-8"))["model_type"])
+        self.kind = str(read_config(folder).get("model_type"))
         self.tokenizer: Any = TextTokenizer.from_pretrained(folder)
         self.model: Any = from_hugging_face(folder)
         eos = self.tokenizer.eos_token_id
-        assert eos is not None, "the tokenizer names no end of text"
+        if eos is None:
+            raise ConfigError(f"the tokenizer in {folder} names no end of text, so a model could not learn to stop")
         self.eos_id = int(eos)
         pad = self.tokenizer.pad_token_id
         self.pad_id = self.eos_id if pad is None else int(pad)

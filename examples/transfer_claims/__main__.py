@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from claimsformer.assessment.metrics import auroc
+from claimsformer.errors import ClaimsformerError, ConfigError, ReadError
 from claimsformer.transformer.pretrained import fetch
 
 from .claims import stays
@@ -28,13 +30,22 @@ POOL, TEST = 30_000, 2_000
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Measure what is asked for and print the table of all that was measured."""
+    """Measure what is asked for and print the table of all that was measured; what cannot be done is said in a sentence."""
     options = _parser().parse_args(arguments)
+    try:
+        _measure(options)
+    except (ClaimsformerError, OSError) as error:
+        sys.exit(f"transfer_claims: {error}")
+
+
+def _measure(options: argparse.Namespace) -> None:
     options.out.mkdir(parents=True, exist_ok=True)
     file = options.out / "results.json"
-    results: list[Result] = json.loads(file.read_text(encoding="utf-8")) if file.exists() else []
+    results = _read(file) if file.exists() else []
     pool, test = stays(POOL, TEST)
     pretrained = Pretrained(fetch("minilm") if options.encoder is None else options.encoder)
+    if max(options.labels) > len(pool):
+        raise ConfigError(f"there are {len(pool):,} stays to take labels from, got --labels {max(options.labels):,}")
     done = {(r["method"], r["labels"], r["seed"]) for r in results}
     for method in options.methods:
         for n in [0] if method == "cosine" else options.labels:
@@ -51,6 +62,22 @@ def main(arguments: Sequence[str] | None = None) -> None:
                 print(results[-1], flush=True)
                 file.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
     print(table(results))
+
+
+def _read(file: Path) -> list[Result]:
+    try:
+        results = json.loads(file.read_text(encoding="utf-8"))
+        [(r["method"], r["labels"], r["seed"], r["auroc"], r["trainable"]) for r in results]
+    except (ValueError, TypeError, KeyError) as error:
+        raise ReadError(f"{file} is damaged ({error})", hint="Remove it to measure anew.") from None
+    return results  # type: ignore[no-any-return]
+
+
+def _count(text: str) -> int:
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"must be at least 1, got {value}")
+    return value
 
 
 def table(results: Sequence[Result]) -> str:
@@ -81,8 +108,8 @@ def _spread(values: Sequence[float]) -> str:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m examples.transfer_claims", description=__doc__)
     parser.add_argument("--methods", nargs="+", choices=METHODS, default=METHODS)
-    parser.add_argument("--labels", nargs="+", type=int, default=[100, 1000, 10_000])
-    parser.add_argument("--seeds", type=int, default=3, help="draws of labels for each number of them")
+    parser.add_argument("--labels", nargs="+", type=_count, default=[100, 1000, 10_000])
+    parser.add_argument("--seeds", type=_count, default=3, help="draws of labels for each number of them")
     parser.add_argument("--encoder", type=Path, help="a folder with another BERT-like encoder instead of MiniLM")
     parser.add_argument("--out", type=Path, default=Path("runs/transfer_claims"), help="where results.json is")
     return parser

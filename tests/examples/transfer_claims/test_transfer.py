@@ -234,3 +234,38 @@ def test_the_program_goes_on_where_it_was(
         ("frozen", 40, 1),
     ]
     assert "| frozen | 132 |" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--labels", "0"], "must be at least 1, got 0"),
+        (["--labels", "-5"], "must be at least 1, got -5"),
+        (["--seeds", "0"], "must be at least 1, got 0"),
+        (["--labels", "81"], "there are 80 stays to take labels from, got --labels 81"),
+        (["--encoder", "nowhere"], "cannot read config.json"),
+    ],
+)
+def test_what_cannot_be_measured_is_said(
+    words: list[str], message: str, folder: Path, tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    monkeypatch.setattr(program, "stays", lambda *_: (same_chapter(80, 1), same_chapter(40, 2)))
+    with pytest.raises(SystemExit) as end:
+        program.main(["--encoder", str(folder), "--out", str(tmp_path), *words])
+    assert message in f"{end.value.code} {capsys.readouterr().err}"
+
+
+@pytest.mark.parametrize("text", ["", "{", "[1]", '[{"method": "frozen"}]'])
+def test_damaged_results_are_said(text: str, folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "results.json").write_text(text)
+    with pytest.raises(SystemExit, match="damaged"):
+        program.main(["--encoder", str(folder), "--out", str(tmp_path)])
+
+
+def test_without_data_or_weights_the_program_says_where_to_get_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CLAIMSFORMER_DATA", str(tmp_path))
+    with pytest.raises(SystemExit, match="CLAIMSFORMER_DATA"):
+        program.main(["--out", str(tmp_path)])
