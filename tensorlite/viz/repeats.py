@@ -75,8 +75,8 @@ def _loops(
     longest = min(_LONGEST, n // 2)
     periods = np.arange(1, longest + 1)
     same = np.zeros((longest, n), dtype=np.int64)  # how long the tokens from each place on repeat with each period
-    for p in periods:
-        same[p - 1, : n - p] = _stretch(tokens[:-p] == tokens[p:])
+    for period in range(1, longest + 1):
+        same[period - 1, : n - period] = _stretch(tokens[:-period] == tokens[period:])
     at = failures = 0
     while at < n - 1:
         wishes = []
