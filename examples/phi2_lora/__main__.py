@@ -1,4 +1,7 @@
-"""`python -m examples.phi2_lora --model tiny|smollm2|PATH --engine torch|tensorlite|both`"""
+"""Fine-tune a small Phi or Llama on questions about denied claims with LoRA, in PyTorch, in tensorlite or in both, side by side.
+
+PyTorch's part needs torch, transformers, peft and accelerate; tensorlite's part none of them. docs/phi2_lora.md walks through it.
+"""
 
 from __future__ import annotations
 
@@ -100,13 +103,22 @@ def _count(text: str) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m examples.phi2_lora", description=__doc__)
-    parser.add_argument("--model", default="tiny", help="tiny, smollm2, or a folder with a Phi, Llama or similar model")
-    parser.add_argument("--engine", default="both", choices=("torch", "tensorlite", "both"))
-    parser.add_argument("--out", type=Path, default=Path("runs/phi2_lora"), help="where adapters and reports go")
+    parser.add_argument(
+        "--model",
+        default="tiny",
+        help="tiny (made on the spot), smollm2, or a folder with a Phi, Llama or similar model; default tiny",
+    )
+    parser.add_argument("--engine", default="both", choices=("torch", "tensorlite", "both"), help="default both")
+    parser.add_argument(
+        "--out", type=Path, default=Path("runs/phi2_lora"), help="where adapters and reports go; default runs/phi2_lora"
+    )
     parser.add_argument("--steps", type=_count, help="end after so many updates")
-    parser.add_argument("--recipe", help="settings of Recipe as JSON, instead of the preset's")
+    parser.add_argument(
+        "--recipe",
+        help='settings that replace the model\'s own, as JSON: \'{"lr": 1e-3, "r": 4}\' (names: recipe.Recipe)',
+    )
     parser.add_argument("--adapter", type=Path, help="adapters in peft's format to start from")
-    parser.add_argument("--questions", type=_count, default=24, help="held-out questions to answer")
+    parser.add_argument("--questions", type=_count, default=24, help="held-out questions to answer; default 24")
     parser.add_argument("--quiet", action="store_true", help="write the report only")
     return parser
 

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import argparse
 import time
 from collections.abc import Callable
 from typing import Any
@@ -87,6 +88,7 @@ def compare(lengths: tuple[int, ...] = (1, 32, 128), repeats: int = 5) -> list[d
 
 def main() -> None:
     """Print the table."""
+    argparse.ArgumentParser(prog="python -m examples.phi2_lora.real_layer", description=__doc__).parse_args()
     rows = compare()
     print(" ".join(f"{name:>24}" for name in rows[0]))
     for row in rows:

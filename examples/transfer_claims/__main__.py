@@ -109,9 +109,13 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m examples.transfer_claims", description=__doc__)
     parser.add_argument("--methods", nargs="+", choices=METHODS, default=METHODS)
     parser.add_argument("--labels", nargs="+", type=_count, default=[100, 1000, 10_000])
-    parser.add_argument("--seeds", type=_count, default=3, help="draws of labels for each number of them")
+    parser.add_argument(
+        "--seeds", type=_count, default=3, help="draws of labels for each number of them; default %(default)s"
+    )
     parser.add_argument("--encoder", type=Path, help="a folder with another BERT-like encoder instead of MiniLM")
-    parser.add_argument("--out", type=Path, default=Path("runs/transfer_claims"), help="where results.json is")
+    parser.add_argument(
+        "--out", type=Path, default=Path("runs/transfer_claims"), help="where results.json is; default %(default)s"
+    )
     return parser
 
 
