@@ -1,6 +1,6 @@
 "use strict";
 // The layout of layers.py and layout.py, so that the page can lay itself out again after every click.
-const ITEM_GAP = 24, LANE_GAP = 12, FRAME_PAD = 14, FRAME_TITLE = 26, ROW_GAP = 30, PORT_GAP = 16, CORNER = 9, STILL = 0.1, PATIENCE = 4;
+const ITEM_GAP = 24, LANE_GAP = 12, FRAME_PAD = 14, FRAME_TITLE = 26, ROW_GAP = 30, PORT_GAP = 16, CORNER = 9, STILL = 0.1, PATIENCE = 4, FAN = 4, MAX_WAYPOINTS = 20000;
 
 function backwardArcs(n, arcs) {
   const out = Array.from({length: n}, () => []), state = new Uint8Array(n), found = new Set();
@@ -37,10 +37,27 @@ function ranks(n, arcs, first, last) {
     if (!pinned.has(item) && heads.length && new Set(out[item]).size > new Set(into[item]).size)
       rank[item] = Math.max(rank[item], Math.min(...heads) - 1);
   }
+  sink(rank, into, out, topo, pinned);
   let bottom = -1;
   for (let i = 0; i < n; i++) if (!ends.has(i)) bottom = Math.max(bottom, rank[i]);
   for (const item of last) rank[item] = bottom + 1;
   return rank;
+}
+
+function sink(rank, into, out, upwards, pinned) {
+  const single = new Map(), lowest = new Map(), fans = new Map();
+  for (const item of upwards)
+    if (!pinned.has(item) && new Set(into[item]).size === 1 && new Set(out[item]).size === 1 && !pinned.has(out[item][0]))
+      single.set(item, out[item][0]);
+  for (const item of upwards) {
+    if (!single.has(item)) continue;
+    const head = single.get(item), tail = into[item][0], low = (lowest.has(head) ? lowest.get(head) : rank[head]) - 1;
+    lowest.set(item, low);
+    if (!single.has(tail) && low > rank[item]) fans.set(tail, [...(fans.get(tail) || []), item]);
+  }
+  for (const strands of fans.values())
+    if (strands.length >= FAN)
+      for (let at of strands) for (; lowest.has(at); at = single.get(at)) rank[at] = lowest.get(at);
 }
 
 function waypoints(arcs, forward, rank) {
@@ -49,11 +66,14 @@ function waypoints(arcs, forward, rank) {
     const key = lo + ">" + hi, old = segments.get(key);
     segments.set(key, {lo, hi, weight: Math.max(weight, old ? old.weight : 0), out, into});
   };
+  let budget = MAX_WAYPOINTS;
   const span = i => rank[arcs[i].head] - rank[arcs[i].tail];
   for (const i of [...forward].sort((a, b) => span(a) - span(b) || a - b)) {
     const arc = arcs[i], long = span(i), key = arc.tail + "/" + arc.key;
     if (!lanes.has(key)) lanes.set(key, []);
     const lane = lanes.get(key);
+    if (long - 1 - lane.length > budget) continue;
+    budget -= Math.max(long - 1 - lane.length, 0);
     while (lane.length < long - 1) {
       const before = lane.length ? lane[lane.length - 1] : arc.tail, start = !lane.length;
       lane.push(rank.length);
@@ -317,8 +337,9 @@ function place(boxes, groups, links) {
       const foot = f.tail < n ? result.at[items[f.tail]].y + result.at[items[f.tail]].h : 0, pts = [[x[f.tail] + f.out, foot]];
       stops.forEach((stop, k) => {
         const final = k === stops.length - 1, px = x[stop] + (final ? f.into : 0);
-        line(pts, rowEnd[r + k]);
-        bend(pts, px, rowTop[r + k + 1]);
+        const end = level.rank[f.head];
+        line(pts, rowEnd[stops.length > 1 ? r + k : end - 1]);
+        bend(pts, px, rowTop[final ? end : r + k + 1]);
         line(pts, !final ? rowEnd[r + k + 1] : stop < n ? result.at[items[stop]].y : bottom);
       });
       result.pieces[a.id] = pts;
