@@ -37,6 +37,8 @@ def main() -> None:
     """Fine-tune, and say what came of it; what cannot be done is said in a sentence."""
     options = _parser().parse_args()
     try:
+        if options.engine == "both" and options.adapter is not None:
+            raise ConfigError("--adapter is for one engine, got --engine both, which writes first adapters for the two")
         _check_packages(options.engine)
         options.out.mkdir(parents=True, exist_ok=True)  # rather than after the training
         _run(options)
@@ -117,7 +119,7 @@ def _parser() -> argparse.ArgumentParser:
         "--recipe",
         help='settings that replace the model\'s own, as JSON: \'{"lr": 1e-3, "r": 4}\' (names: recipe.Recipe)',
     )
-    parser.add_argument("--adapter", type=Path, help="adapters in peft's format to start from")
+    parser.add_argument("--adapter", type=Path, help="adapters in peft's format to start from (one engine)")
     parser.add_argument("--questions", type=_count, default=24, help="held-out questions to answer; default 24")
     parser.add_argument("--quiet", action="store_true", help="write the report only")
     return parser
