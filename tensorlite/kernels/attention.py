@@ -18,6 +18,7 @@ from tensorlite.kernels.attention_tiles import (
     Tile,
     Where,
     by_row,
+    default_scale,
     empty_like,
     exponentials,
     masked_scores,
@@ -34,6 +35,8 @@ from tensorlite.kernels.threads import parallel_for
 # overflowed, and what underflowed was negligible. A row maximum and its subtraction cost as much as exp itself.
 SMALLEST_UNSHIFTED_SUM = 1e-10
 LARGEST_UNSHIFTED_SUM = 1e25
+# Above this, sums weighted with values may overflow although the weighted mean does not.
+LARGEST_WEIGHTED_SUM = 1e10
 # exp(−logsumexp) times a cotangent stays far from overflow below this.
 LARGEST_UNSHIFTED_LOGSUMEXP = 30.0
 
@@ -53,7 +56,7 @@ def attention_definition(
     groups = q.shape[-3] // k.shape[-3] if q.ndim > 2 else 1
     if groups > 1:
         k, v = np.repeat(k, groups, -3), np.repeat(v, groups, -3)
-    scores = q @ np.swapaxes(k, -1, -2) * (1 / math.sqrt(q.shape[-1]) if scale is None else scale)
+    scores = q @ np.swapaxes(k, -1, -2) * (default_scale(q.shape[-1]) if scale is None else scale)
     rows, columns = np.indices(scores.shape[-2:])
     part: Array = np.asarray(columns <= rows + causal_offset) if causal else np.ones_like(rows, np.bool_)
     if mask is not None and mask.dtype == np.bool_:
@@ -69,7 +72,6 @@ def attention_definition(
     return np.asarray((p if keep is None else p * keep / (1 - dropout)) @ v)
 
 
-@float16_by_float32
 def attention(
     q: Array,
     k: Array,
@@ -83,6 +85,8 @@ def attention(
 ) -> tuple[Array, Array]:
     """Attention output (..., H, Tq, dv) and the logsumexp (..., H, Tq) of its scores, +inf where a row is fully masked.
 
+    The logsumexp of float16 operands is float32: rounded to float16 it would change the backward's probabilities.
+
     q is (..., H, Tq, d); k (..., Hk, Tk, d) and v (..., Hk, Tk, dv) may have fewer heads, each shared by H / Hk
     consecutive query heads. `mask` is boolean (True takes part) or added to the scores, broadcastable to (..., H, Tq,
     Tk). With `causal`, query i sees keys up to i + `causal_offset`. Dropout of probabilities is drawn from `seed`.
@@ -90,8 +94,12 @@ def attention(
     Raises:
         ValueError: if the shapes do not fit or the probability of dropout is not in [0, 1).
     """
+    if q.dtype == np.float16:
+        operands = (a if a is None else a.astype(np.float32) if a.dtype == np.float16 else a for a in (q, k, v, mask))
+        wide, logsumexp = attention(*operands, causal, scale, dropout, seed, causal_offset)  # type: ignore[arg-type]
+        return wide.astype(np.float16), logsumexp
     if q.shape[-2:-1] == (1,) and mask is None and not dropout and _one_query_fits(q, k, v, causal, causal_offset):
-        return _one_query(q, k, v, 1 / math.sqrt(q.shape[-1]) if scale is None else scale)
+        return _one_query(q, k, v, default_scale(q.shape[-1]) if scale is None else scale)
     p = problem(q, k, v, mask, causal, scale, dropout, seed, causal_offset)
     out = empty_like(q) if q.shape[-1] == v.shape[-1] else np.empty((*q.shape[:-1], v.shape[-1]), q.dtype)
     logsumexp = np.empty(q.shape[:-1], q.dtype)
@@ -144,7 +152,7 @@ def _forward_rows(p: Problem, where: Where, tiles: list[Tile], out: Array, lse: 
         return
     q = _scaled(p, where, tiles[0].rows)
     safe = _accumulate(p, where, tiles, q, out)
-    if safe is not None:
+    if safe is not None and ((safe <= LARGEST_WEIGHTED_SUM).all() or np.isfinite(out).all()):
         np.log(safe, out=lse)
         np.multiply(out, by_row(np.divide(1, safe, out=safe), out), out=out)
         return
@@ -167,8 +175,11 @@ def _accumulate(p: Problem, where: Where, tiles: list[Tile], q: Array, out: Arra
     return total if (total >= SMALLEST_UNSHIFTED_SUM).all() else None
 
 
-def _accumulate_online(p: Problem, where: Where, tiles: list[Tile], q: Array, out: Array) -> tuple[Array, Array]:
-    """The same relative to a running row maximum · log_base, which is returned first (Milakov and Gimelshein 2018)."""
+def _accumulate_online(p: Problem, where: Where, tiles: list[Tile], q: Array, out: Array | None) -> tuple[Array, Array]:
+    """The same relative to a running row maximum · log_base, which is returned first (Milakov and Gimelshein 2018).
+
+    Without `out`, the maximum and the sum alone.
+    """
     total = np.zeros(q.shape[:-1], q.dtype)
     top = np.full(q.shape[:-1], -np.inf, q.dtype)
     for tile in tiles:
@@ -180,10 +191,12 @@ def _accumulate_online(p: Problem, where: Where, tiles: list[Tile], q: Array, ou
         correction = p.power(top - shift)
         total *= correction
         total += scores @ ones(scores.shape[-1], q.dtype)
+        top = new_top
+        if out is None:
+            continue
         if tile is not tiles[0]:
             np.multiply(out, correction[..., None], out=out)
         _add_product(_dropped(p, tile, scores), p.v[where][..., tile.columns, :], out, tile is tiles[0])
-        top = new_top
     return top, total
 
 
@@ -248,10 +261,16 @@ def _backward_rows(
         dq[...] = 0
         return
     q = _scaled(p, where, tiles[0].rows)
-    unshifted = bool((np.abs(lse) <= LARGEST_UNSHIFTED_LOGSUMEXP).all())
+    small = np.abs(lse) <= LARGEST_UNSHIFTED_LOGSUMEXP
+    unshifted, shift = bool(small.all()), lse * p.log_base
     if unshifted:
         # exp(s − lse) g = exp(s) (exp(−lse) g): the shift is paid on (T, d) instead of on the scores.
         g = np.multiply(g, by_row(np.exp(-lse)[..., 0], g), out=scratch_like("attention.g", g))
+    elif not (small | np.isposinf(lse)).all():
+        # Next to a large maximum the logarithm of the sum is lost in rounding: both are taken anew, one by one.
+        top, total = _accumulate_online(p, where, tiles, q, None)
+        shift = np.where(top == -np.inf, 0, top)[..., None]
+        g = np.multiply(g, by_row(1 / np.where(total == 0, 1, total), g), out=scratch_like("attention.g", g))
     inner = np.vecdot(g, out)[..., None]
     product = scratch("attention.dq", dq.shape, dq.dtype)  # contiguous, as the cotangent itself may not be
     for tile in tiles:
@@ -261,7 +280,7 @@ def _backward_rows(
             probabilities, _ = exponentials(p, where, tile, q, False)
         else:
             probabilities = masked_scores(p, where, tile, q)
-            np.subtract(probabilities, lse * p.log_base, out=probabilities)
+            np.subtract(probabilities, shift, out=probabilities)
             p.power(probabilities, out=probabilities)
         d_scores = np.matmul(g, np.swapaxes(v, -1, -2), out=scratch("attention.d", probabilities.shape, q.dtype))
         kept = probabilities

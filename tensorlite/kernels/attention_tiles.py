@@ -188,10 +188,15 @@ def problem(
         mask,
         causal,
         causal_offset,
-        1 / math.sqrt(q.shape[-1]) if scale is None else float(scale),
+        default_scale(q.shape[-1]) if scale is None else float(scale),
         dropout,
         seed,
     )
+
+
+def default_scale(d: int) -> float:
+    """1/√d; of heads without features all scores are 0, whatever they are multiplied by."""
+    return 1 / math.sqrt(d) if d else 1.0
 
 
 def _check(q: Array, k: Array, v: Array, mask: Array | None, dropout: float) -> None:

@@ -19,6 +19,10 @@ from tensorlite.kernels.threads import parallel_for
 # Largest |mean| / σ of a row for which the one-pass variance is used: its relative error stays within five roundings.
 LARGEST_MEAN = 2.0
 
+# Mean / σ of centred rows that is left uncorrected; three corrections take that of a constant row from 1 to nothing.
+NEGLIGIBLE_DRIFT = 3e-6
+LARGEST_CORRECTIONS = 3
+
 # Elements below which the calls of the one-pass form cost more than the passes that it saves.
 SMALLEST_AT_ONCE = 4096
 
@@ -60,7 +64,7 @@ def layer_norm(
         if per_row is not None and _normalise_at_once(xb, mb, rstd[start:stop], eps, per_row, yb):
             return
         np.subtract(xb, mb[:, None], out=yb)
-        rb = _inverse_deviation(yb, average, eps, rstd[start:stop])
+        rb = _inverse_deviation(yb, mb, average, eps, rstd[start:stop])
         np.multiply(yb, rb[:, None], out=yb)
         if weight is not None:
             np.multiply(yb, weight, out=yb)
@@ -102,12 +106,20 @@ def _normalise_at_once(x: Array, mean: Array, rstd: Array, eps: float, per_row: 
     return True
 
 
-def _inverse_deviation(centred: Array, average: Array, eps: float, out: Array) -> Array:
-    """1 / sqrt(var + eps) of rows centred on a mean that is itself rounded, hence the correction by the drift."""
-    np.vecdot(centred, centred, out=out)
-    np.multiply(out, average[0], out=out)
-    drift = centred @ average
-    np.subtract(out, np.multiply(drift, drift, out=drift), out=out)
+def _inverse_deviation(centred: Array, mean: Array, average: Array, eps: float, out: Array) -> Array:
+    """1 / sqrt(var + eps) of rows centred on `mean`, both corrected where the mean's rounding shows beside the variance.
+
+    A constant row is the extreme: without it, its rounded mean would be divided by sqrt(eps).
+    """
+    for _ in range(LARGEST_CORRECTIONS):
+        np.multiply(np.vecdot(centred, centred, out=out), average[0], out=out)
+        drift = centred @ average
+        if (drift * drift <= out * NEGLIGIBLE_DRIFT**2).all():
+            break
+        np.subtract(centred, drift[:, None], out=centred)
+        np.add(mean, drift, out=mean)
+    else:
+        np.multiply(np.vecdot(centred, centred, out=out), average[0], out=out)
     np.add(out, out.dtype.type(eps), out=out)
     np.sqrt(out, out=out)
     return np.divide(1, out, out=out)

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import numpy as np
 
 from ..kernels import attention as kernel
+from ..kernels.attention_tiles import default_scale
 from .softmax import constant_max, plain_dtype
 from .table import op
 
 
 def _scale(query: Any, scale: Any) -> Any:
-    return 1 / math.sqrt(query.shape[-1]) if scale is None else scale
+    return default_scale(query.shape[-1]) if scale is None else scale
 
 
 def _shared_heads(x: Any, groups: int) -> Any:

@@ -6,6 +6,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import tensorlite as tl
+import tensorlite.nn.functional as F
 from tensorlite.kernels import attention as kernels
 
 from .arrays import assert_close, assert_vjp, dtypes, layouts, normal, seeds, wide
@@ -49,7 +51,8 @@ def test_equals_its_definition_and_torch(length, head, kind, causal, offset, sca
     mask = make_mask(kind, seed, batch, n_heads, tq, tk, dtype)
     out, logsumexp = kernels.attention(q, k, v, mask, causal, scale, causal_offset=offset)
     got = kernels.attention_backward(g, q, k, v, out, logsumexp, mask, causal, scale, causal_offset=offset)
-    assert {a.dtype for a in (out, logsumexp, *got)} == {np.dtype(dtype)}
+    assert {a.dtype for a in (out, *got)} == {np.dtype(dtype)}
+    assert logsumexp.dtype == (np.float32 if dtype == np.float16 else dtype)
     assert logsumexp.shape == q.shape[:-1]
 
     expected = kernels.attention_definition(*wide(q, k, v), mask, causal, scale, causal_offset=offset)
@@ -196,3 +199,66 @@ def test_what_causality_excludes_may_overflow(dtype):
     wanted = kernels.attention_backward(g, q, k, v, expected, same, visible)
     for a, b in zip(found, wanted, strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5 * np.abs(b).max())
+
+
+def _gradients_by_torch(
+    q: np.ndarray, k: np.ndarray, v: np.ndarray, g: np.ndarray, mask: np.ndarray | None
+) -> list[np.ndarray]:
+    """In float64, from the whole matrix of probabilities."""
+    wide = [torch.tensor(a.astype(np.float64), requires_grad=True) for a in (q, k, v)]
+    scores = wide[0] @ wide[1].transpose(-1, -2) / q.shape[-1] ** 0.5
+    if mask is not None:
+        scores = scores + torch.tensor(mask.astype(np.float64))
+    (scores.softmax(-1) @ wide[2]).backward(torch.tensor(g.astype(np.float64)))
+    return [a.grad.numpy() for a in wide]
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
+def test_equal_scores_next_to_which_the_logarithm_of_their_number_vanishes(dtype: type) -> None:
+    rng = np.random.default_rng(0)
+    size = 100 if dtype == np.float16 else 1e3
+    q, k = np.full((1, 2, 5, 4), size, dtype), np.full((1, 2, 6, 4), size, dtype)
+    v, g = rng.standard_normal((1, 2, 6, 4)).astype(dtype), rng.standard_normal((1, 2, 5, 4)).astype(dtype)
+    out, logsumexp = kernels.attention(q, k, v)
+    found = kernels.attention_backward(g, q, k, v, out, logsumexp)[2]
+    np.testing.assert_allclose(found, _gradients_by_torch(q, k, v, g, None)[2], rtol=5e-3 if dtype == np.float16 else 1e-4, atol=1e-3 if dtype == np.float16 else 1e-6)  # fmt: skip
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_rows_wholly_masked_by_the_lowest_finite_number_share_their_gradient_equally(dtype: type) -> None:
+    rng = np.random.default_rng(1)
+    q, g, k, v = (rng.standard_normal((2, 3, t, 4)).astype(dtype) for t in (5, 5, 6, 6))
+    mask = np.zeros((5, 6), dtype)
+    mask[2], mask[0, 3:] = np.finfo(dtype).min, np.finfo(dtype).min
+    out, logsumexp = kernels.attention(q, k, v, mask)
+    found = kernels.attention_backward(g, q, k, v, out, logsumexp, mask)
+    # Beside that number scores vanish: the masked row gives uniform weights, and v its share of the cotangent.
+    expected = _gradients_by_torch(q, k, v, g, np.where(mask < 0, -1e300, 0))
+    np.testing.assert_allclose(found[2], expected[2], rtol=1e-4, atol=1e-5)
+
+
+def test_gradients_of_float16_are_as_exact_as_its_rounding_where_scores_are_large() -> None:
+    rng = np.random.default_rng(2)
+    q, g, k, v = ((rng.standard_normal((1, 2, t, 4)) * c).astype(np.float16) for t, c in ((9, 4), (9, 1), (7, 4), (7, 1)))  # fmt: skip
+    out, logsumexp = kernels.attention(q, k, v)
+    assert logsumexp.dtype == np.float32
+    for found, expected in zip(
+        kernels.attention_backward(g, q, k, v, out, logsumexp), _gradients_by_torch(q, k, v, g, None), strict=True
+    ):
+        np.testing.assert_allclose(found, expected, atol=4e-3 * np.abs(expected).max())
+
+
+def test_large_scores_and_large_values_do_not_overflow_before_they_are_averaged() -> None:
+    q, k = np.full((1, 1, 5, 4), 5, np.float32), np.full((1, 1, 6, 4), 5, np.float32)
+    v = np.arange(1, 25, dtype=np.float32).reshape(1, 1, 6, 4) * np.float32(1e20)
+    np.testing.assert_allclose(kernels.attention(q, k, v)[0][0, 0, 0], v[0, 0].mean(0), rtol=1e-5)
+
+
+@pytest.mark.parametrize("causal", [False, True])
+def test_heads_without_features_average_their_values(causal: bool) -> None:
+    v = np.random.default_rng(3).standard_normal((1, 2, 4, 3)).astype(np.float32)
+    out = F.scaled_dot_product_attention(tl.zeros(1, 2, 4, 0), tl.zeros(1, 2, 4, 0), tl.tensor(v), is_causal=causal)
+    expected = (
+        np.cumsum(v, 2) / np.arange(1, 5)[:, None] if causal else np.broadcast_to(v.mean(2, keepdims=True), v.shape)
+    )
+    np.testing.assert_allclose(out.numpy(), expected, rtol=1e-5, atol=1e-6)

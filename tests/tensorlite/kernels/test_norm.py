@@ -80,3 +80,12 @@ def test_constant_rows_give_zero_and_finite_gradients():
     out, mean, rstd = norm.layer_norm(x)
     np.testing.assert_allclose(out, 0, atol=1e-3)
     assert all(np.isfinite(a).all() for a in norm.layer_norm_backward(g, x, mean, rstd))
+
+
+@pytest.mark.parametrize("rows", [2, 40])
+@pytest.mark.parametrize("eps", [1e-5, 1e-12])
+@pytest.mark.parametrize("value", [0.1, 1e4 / 3, 1.7e9])
+def test_a_constant_row_has_no_deviation_from_its_mean(rows, eps, value):
+    out, mean, _ = norm.layer_norm(np.full((rows, 768), value, np.float32), eps=eps)
+    np.testing.assert_allclose(out, 0, atol=1e-4)
+    np.testing.assert_allclose(mean, np.float32(value), rtol=1e-7)
