@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from typing import Any
 
@@ -27,6 +28,19 @@ def moments(m: Array, v: Array, grad: Array, beta1: float, beta2: float) -> None
     m += (1 - beta1) * grad
     v *= beta2
     v += (1 - beta2) * (grad * grad)
+
+
+def _overlap(arrays: list[Array]) -> bool:
+    """Whether some of these share memory: an update of one is then seen by the next, so they go one by one."""
+    owners = []
+    for a in arrays:
+        while isinstance(a.base, np.ndarray):
+            a = a.base
+        owners.append(id(a))
+    if len(set(owners)) == len(owners):
+        return False
+    bounds = sorted(np.lib.array_utils.byte_bounds(a) for a in arrays if a.size)
+    return any(before[1] > after[0] for before, after in itertools.pairwise(bounds))
 
 
 def decayed(param: Array, grad: Array, group: Group) -> Array:
@@ -64,7 +78,7 @@ class Adam(Optimizer):
     def _update_group(self, params: list[Tensor], group: Group) -> None:
         """Parameters of one dtype and age are updated together, the small ones among them as one flat array."""
         together: dict[tuple[Any, float], list[Tensor]] = {}
-        if not group["amsgrad"] and type(self).update is Adam.update:
+        if not group["amsgrad"] and type(self).update is Adam.update and not _overlap([p._data for p in params]):
             for p in params:
                 a = p._data
                 if a.dtype in _KERNEL_DTYPES and a.flags.writeable:

@@ -137,7 +137,8 @@ class Optimizer:
                 raise RuntimeError(
                     f"{type(self).__name__}(differentiable=True) is not supported: updates are not recorded; write the update with tensor ops instead"
                 )
-            self._update_group([p for p in group["params"] if p._grad is not None], group)
+            with np.errstate(all="ignore"):  # gradients may be huge or infinite; a scaler or the loss shows it
+                self._update_group([p for p in group["params"] if p._grad is not None], group)
         return loss
 
     def _update_group(self, params: list[Tensor], group: Group) -> None:

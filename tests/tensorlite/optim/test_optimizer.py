@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import subprocess
 import sys
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -339,3 +340,23 @@ def test_loading_a_state_copies_it() -> None:
     target.load_state_dict(saved)
     target.step()
     assert {k: v.tolist() for k, v in saved["state"][0].items()} == kept
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("case", ["overlapping", "same twice", "infinite gradient"])
+def test_adam_on_parameters_that_share_memory_and_on_gradients_beyond_range(case):
+    def trained(lib, optim):
+        base = lib.ones(20)
+        params = [lib.nn.Parameter(base[:10]), lib.nn.Parameter(base[5:15])]
+        given = [params[0], params[1], params[0]] if case == "same twice" else params
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message=".*duplicate")
+            optimizer = optim(given, lr=0.1)
+        for step in range(1, 4):
+            for p in params:
+                p.grad = lib.full((10,), float("inf") if case == "infinite gradient" else step * 0.5 - 1)
+            optimizer.step()
+        return [p.detach().numpy() for p in params]
+
+    for ours, theirs in zip(trained(tl, tl.optim.Adam), trained(torch, torch.optim.Adam), strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-5, atol=1e-6)
