@@ -102,7 +102,9 @@ def parallel_for(fn: Callable[[int, int], None], ranges: Sequence[Range]) -> Non
 
     with single_threaded_blas():
         # np.errstate lives in a context variable: each worker gets the caller's.
-        futures = [_executor(n - 1).submit(contextvars.copy_context().run, drain) for _ in range(n - 1)]
+        with _lock:  # another thread may be about to replace the pool by a larger one
+            pool = _executor(n - 1)
+            futures = [pool.submit(contextvars.copy_context().run, drain) for _ in range(n - 1)]
         try:
             drain()
         finally:

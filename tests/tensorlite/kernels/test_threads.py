@@ -143,3 +143,26 @@ def test_results_do_not_depend_on_the_number_of_threads():
     for several in results[1:]:
         for a, b in zip(results[0], several, strict=True):
             np.testing.assert_array_equal(a, b)
+
+
+def test_loops_of_several_threads_while_the_setting_changes():
+    before, errors, done = threads.get_num_threads(), [], []
+
+    def work():
+        try:
+            for i in range(100):
+                threads.set_num_threads(2 + i % 5)
+                threads.parallel_for(lambda start, stop: done.append(start), [(j, j + 1) for j in range(8)])
+        except Exception as error:
+            errors.append(error)
+
+    try:
+        workers = [threading.Thread(target=work) for _ in range(4)]
+        for worker in workers:
+            worker.start()
+        for worker in workers:
+            worker.join()
+    finally:
+        threads.set_num_threads(before)
+    assert not errors
+    assert len(done) == 4 * 100 * 8
