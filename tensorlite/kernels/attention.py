@@ -95,8 +95,9 @@ def attention(
         ValueError: if the shapes do not fit or the probability of dropout is not in [0, 1).
     """
     if q.dtype == np.float16:
-        operands = (a if a is None else a.astype(np.float32) if a.dtype == np.float16 else a for a in (q, k, v, mask))
-        wide, logsumexp = attention(*operands, causal, scale, dropout, seed, causal_offset)  # type: ignore[arg-type]
+        q, k, v = (a.astype(np.float32) for a in (q, k, v))
+        mask = mask.astype(np.float32) if mask is not None and mask.dtype == np.float16 else mask
+        wide, logsumexp = attention(q, k, v, mask, causal, scale, dropout, seed, causal_offset)
         return wide.astype(np.float16), logsumexp
     if q.shape[-2:-1] == (1,) and mask is None and not dropout and _one_query_fits(q, k, v, causal, causal_offset):
         return _one_query(q, k, v, default_scale(q.shape[-1]) if scale is None else scale)
