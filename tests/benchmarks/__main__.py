@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import ast
 import importlib
 import json
 import os
@@ -18,19 +19,30 @@ GROUPS = [
 ]
 
 
+def _about(group: str) -> str:
+    """The first sentence of a group's docstring, without importing what it measures."""
+    text = (Path(__file__).parent / f"{group}.py").read_text()
+    return (ast.get_docstring(ast.parse(text)) or "").split("\n")[0]
+
+
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m tests.benchmarks", description=__doc__)
-    parser.add_argument(
-        "groups", nargs="*", choices=[*GROUPS, []], default=GROUPS, help=f"which benchmarks to run: {', '.join(GROUPS)}"
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.benchmarks",
+        description=__doc__,
+        epilog="\n".join(["groups:", *(f"  {name:12} {_about(name)}" for name in GROUPS)]),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
+    parser.add_argument("groups", nargs="*", metavar="group", help="which benchmarks to run; without one, all")
     parser.add_argument("--json", type=Path, help="also write the rows to this file")
     arguments = parser.parse_args()
+    if unknown := [name for name in arguments.groups if name not in GROUPS]:
+        parser.error(f"no group {unknown[0]!r}: expected some of {', '.join(GROUPS)}")
     print(
         f"{platform.processor() or platform.machine()}, {os.cpu_count()} CPUs, load {os.getloadavg()[0]:.2f} (ratios below 1: tensorlite is faster; spread: middle half of the pairs)"
     )
     print(HEADER)
     found = []
-    for group in arguments.groups:
+    for group in arguments.groups or GROUPS:
         for row in importlib.import_module(f"{__package__}.{group}").rows():
             print(row.row(), flush=True)
             found.append(row.as_dict())

@@ -243,7 +243,7 @@ def test_the_program_goes_on_where_it_was(
         (["--labels", "-5"], "must be at least 1, got -5"),
         (["--seeds", "0"], "must be at least 1, got 0"),
         (["--labels", "81"], "there are 80 stays to take labels from, got --labels 81"),
-        (["--encoder", "nowhere"], "cannot read config.json"),
+        (["--encoder", "nowhere"], "nowhere holds no tokenizer"),
     ],
 )
 def test_what_cannot_be_measured_is_said(
