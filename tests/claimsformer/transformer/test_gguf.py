@@ -203,7 +203,7 @@ def test_another_architecture_is_refused(tmp_path: Path) -> None:
         ({"llama.attention.value_length": 32}, "value_length=32"),
         ({"llama.attention.head_count": None}, "head_count must be int, got nothing"),
         ({"llama.attention.head_count": 0}, "head_count must be positive"),
-        ({"llama.attention.head_count": 3}, "do not divide into 3 heads|multiple of n_kv_heads"),
+        ({"llama.attention.head_count": 3}, "do not divide into 3 heads|a head has 21 dims"),
         ({"llama.attention.head_count_kv": [2, 2]}, r"head_count_kv must be int, got \[2, 2\]"),
         ({"llama.attention.layer_norm_rms_epsilon": None}, "epsilon must be float, got nothing"),
         ({"general.alignment": 0}, "alignment must be a positive whole number"),
