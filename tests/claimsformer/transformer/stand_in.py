@@ -51,7 +51,7 @@ class StandIn:
 
     def command(self, message: str = "") -> list[str]:
         """The words that start the stand-in of pip; with `message`, it fails with that."""
-        script = self.folder / "pip.py"
+        script = self.folder / ("failing_pip.py" if message else "pip.py")
         script.write_text(_PIP.format(log=str(self.folder / "calls.txt"), wheel=str(self.wheel), message=message))
         return [sys.executable, "-S", str(script)]
 
