@@ -9,6 +9,7 @@ import argparse
 import dataclasses
 import importlib.util
 import json
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -18,7 +19,7 @@ from claimsformer.errors import ClaimsformerError, ConfigError
 from claimsformer.transformer.hugging_face_files import read_config
 
 from .page import write_page
-from .recipe import Recipe
+from .recipe import SAVE_EVERY, Recipe
 from .run import SHOWN, answers, both, describe, run
 from .table import comparison
 
@@ -28,6 +29,8 @@ PRESETS = {
     "smollm2": Recipe(lr=1e-3, batch_size=4, accumulate=2, epochs=1, max_steps=12),
 }
 
+
+_PROGRAM = "python -m examples.phi2_lora"
 
 #: What the engine in PyTorch imports.
 _TORCH = ("torch", "transformers", "peft", "accelerate")
@@ -46,20 +49,30 @@ def main() -> None:
         sys.exit(f"phi2_lora: {error}")
     except subprocess.CalledProcessError as error:  # which has said why
         sys.exit(error.returncode if error.returncode > 0 else 1)
+    except KeyboardInterrupt:
+        if not options.quiet:
+            words = sys.argv[1:] if options.resume else [*sys.argv[1:], "--resume"]
+            print(f"\nphi2_lora: interrupted; go on with\n{_PROGRAM} {shlex.join(words)}", file=sys.stderr)
+        sys.exit(130)
 
 
 def _run(options: argparse.Namespace) -> None:
     folder = _folder(options.model, options.out)
     recipe = _recipe(options, folder)
     if options.engine == "both":
-        left, right = both(folder, recipe, options.out, options.questions)
+        left, right = both(
+            folder, recipe, options.out, options.questions, resume=options.resume, every=options.save_every
+        )
         every_update = comparison(left, right, every=1)
         (options.out / "comparison.txt").write_text(every_update + "\n", encoding="utf-8")
         print(comparison(left, right))
         page = write_page(options.out / "comparison.html", left, right, every_update, folder)
         print(f"every update: {options.out / 'comparison.txt'}\npage: {page}")
         return
-    report = run(options.engine, folder, recipe, options.out, adapter=options.adapter, questions=options.questions)
+    report = run(
+        options.engine, folder, recipe, options.out, adapter=options.adapter, questions=options.questions,
+        resume=options.resume, every=options.save_every,
+    )  # fmt: skip
     if not options.quiet:
         print(f"{report['trainable']:,} of {report['parameters']:,} parameters learn ({report['trainable'] / report['parameters']:.3%})")  # fmt: skip
         print("loss by update:", " ".join(f"{loss:.3f}" for loss in report["losses"]))
@@ -104,7 +117,7 @@ def _count(text: str) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m examples.phi2_lora", description=__doc__)
+    parser = argparse.ArgumentParser(prog=_PROGRAM, description=__doc__)
     parser.add_argument(
         "--model",
         default="tiny",
@@ -121,6 +134,18 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--adapter", type=Path, help="adapters in peft's format to start from (one engine)")
     parser.add_argument("--questions", type=_count, default=24, help="held-out questions to answer; default 24")
+    parser.add_argument(
+        "--resume",
+        action="store_true",
+        help="go on with the interrupted run in --out, to the same result; without a checkpoint there, start anew",
+    )
+    parser.add_argument(
+        "--save-every",
+        type=_count,
+        default=SAVE_EVERY,
+        metavar="N",
+        help=f"write a checkpoint each N updates; the last is kept until the run ends; default {SAVE_EVERY}",
+    )
     parser.add_argument("--quiet", action="store_true", help="write the report only")
     return parser
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +15,10 @@ from claimsformer.errors import ConfigError
 
 from .formatting import Example
 
-__all__ = ["Counts", "Curve", "Engine", "Recipe", "batches", "steps"]
+__all__ = ["SAVE_EVERY", "Counts", "Curve", "Engine", "Recipe", "Stopwatch", "batches", "steps"]
+
+#: Updates from one checkpoint to the next.
+SAVE_EVERY = 50
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,6 +69,17 @@ class Curve(NamedTuple):
     tokens: int
 
 
+class Stopwatch:
+    """Time by the clock and on the processor in seconds, from `(seconds, processor_seconds)` on: those before an interruption."""
+
+    def __init__(self, seconds: float = 0.0, processor_seconds: float = 0.0) -> None:
+        self.start = time.perf_counter() - seconds
+        self.processor_start = time.process_time() - processor_seconds
+
+    def read(self) -> tuple[float, float]:
+        return time.perf_counter() - self.start, time.process_time() - self.processor_start
+
+
 class Counts(NamedTuple):
     """Parameters of the model without adapters, and those that learn."""
 
@@ -86,7 +101,14 @@ class Engine(Protocol):
         """Load LoRA adapters in peft's format; only they learn from now on."""
 
     def counts(self) -> Counts: ...
-    def train(self, examples: Sequence[Example], recipe: Recipe) -> Curve: ...
+    def train(
+        self, examples: Sequence[Example], recipe: Recipe, checkpoints: Path | None = None, every: int = SAVE_EVERY
+    ) -> Curve:
+        """Train the adapters, and write what learns to the folder `checkpoints` each so many updates and at Ctrl-C.
+
+        A checkpoint in that folder is where the run goes on; its curve then holds the updates before it too.
+        """
+
     def loss(self, examples: Sequence[Example]) -> float: ...
     def answer(self, prompts: Sequence[str], max_new_tokens: int) -> list[str]: ...
     def save_adapter(self, folder: Path) -> None: ...

@@ -8,6 +8,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import resource
+import signal
 import subprocess
 import sys
 import time
@@ -15,12 +16,16 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from .checkpoint import begin, finish, folder_of, identity, refuse_unfinished, write_json
 from .evaluation import Evaluation, evaluate
 from .formatting import encode_all, prompt
 from .pairs import held_out, near_duplicates, training
-from .recipe import Engine, Recipe
+from .recipe import SAVE_EVERY, Engine, Recipe
 
 __all__ = ["SHOWN", "both", "make_engine", "run"]
+
+#: Each in a folder of its own when both run.
+ENGINES = ("torch", "tensorlite")
 
 #: Questions whose answers are shown before and after.
 SHOWN = (
@@ -43,12 +48,17 @@ def make_engine(name: str, folder: Path) -> Engine:
 
 
 def run(
-    name: str, folder: Path, recipe: Recipe, out: Path, *, adapter: Path | None = None, questions: int = 24
-) -> dict[str, Any]:
+    name: str, folder: Path, recipe: Recipe, out: Path, *, adapter: Path | None = None, questions: int = 24,
+    resume: bool = False, every: int = SAVE_EVERY,
+) -> dict[str, Any]:  # fmt: skip
     """Everything one engine does; the adapter and `report.json` are written to `out`.
 
     `adapter` holds the first values of the adapters (default: fresh ones). `questions` of the held-out ones are answered.
+    Until the report is written `out` holds a checkpoint of each `every` updates; `resume` goes on from it, to the same result.
+    Raises CheckpointError for a checkpoint of another run, or for one that would be overwritten.
     """
+    if not resume:
+        refuse_unfinished(out)
     train_pairs, other_pairs = training(), held_out()
     if near_duplicates(other_pairs, train_pairs):
         raise ValueError("a held-out question is nearly one of the training questions")
@@ -57,12 +67,16 @@ def run(
         encode_all(pairs, engine.tokenizer, engine.eos_id, recipe.max_length) for pairs in (train_pairs, other_pairs)
     )
     asked = other_pairs[:: max(1, len(other_pairs) // questions)][:questions]
+    made_of = identity(name, folder, recipe, train, adapter, questions)
+    finished = begin(out, made_of, resume=resume)
+    if finished is not None:
+        return finished
     before = evaluate(engine, other, asked, SHOWN)
     if adapter is None:
         engine.new_adapters(recipe)
     else:
         engine.adapt(adapter)
-    curve = engine.train(train, recipe)
+    curve = engine.train(train, recipe, folder_of(out), every)
     after = evaluate(engine, other, asked, SHOWN)
     counts = engine.counts()
     engine.save_adapter(out / "adapter")
@@ -73,6 +87,7 @@ def run(
     decoding = time.perf_counter() - start
     report = {
         "engine": name,
+        "run": made_of,
         "parameters": counts.total,
         "trainable": counts.trainable,
         "losses": curve.losses,
@@ -87,13 +102,20 @@ def run(
         "peak_memory_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         / (1024 if sys.platform != "darwin" else 2**20),
     }
-    out.mkdir(parents=True, exist_ok=True)
-    (out / "report.json").write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
+    write_json(out / "report.json", report)
+    finish(out)
     return report
 
 
-def both(folder: Path, recipe: Recipe, out: Path, questions: int = 24) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The reports of torch and tensorlite, from the same weights, first adapters and batches. Adapters' dropout is 0 here."""
+def both(
+    folder: Path, recipe: Recipe, out: Path, questions: int = 24, *, resume: bool = False, every: int = SAVE_EVERY
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The reports of torch and tensorlite, from the same weights, first adapters and batches. Adapters' dropout is 0 here.
+
+    Raises CheckpointError, before either trains, if one holds an interrupted run that would be overwritten.
+    """
+    for name in () if resume else ENGINES:
+        refuse_unfinished(out / name)
     from .tensorlite_engine import TensorliteEngine
 
     recipe = dataclasses.replace(recipe, dropout=0.0)
@@ -102,15 +124,31 @@ def both(folder: Path, recipe: Recipe, out: Path, questions: int = 24) -> tuple[
     first.save_adapter(out / "first_adapter")
     del first
     reports = []
-    for name in ("torch", "tensorlite"):
+    for name in ENGINES:
         command = [
             *(sys.executable, "-m", "examples.phi2_lora", "--model", str(folder), "--engine", name, "--quiet"),
             *("--out", str(out / name), "--adapter", str(out / "first_adapter"), "--questions", str(questions)),
-            *("--recipe", json.dumps(dataclasses.asdict(recipe))),
+            *("--recipe", json.dumps(dataclasses.asdict(recipe)), "--save-every", str(every)),
+            *(("--resume",) if resume else ()),
         ]
-        subprocess.run(command, check=True)
+        _wait_for(subprocess.Popen(command))
         reports.append(json.loads((out / name / "report.json").read_text(encoding="utf-8")))
     return reports[0], reports[1]
+
+
+def _wait_for(process: subprocess.Popen[bytes]) -> None:
+    """Ctrl-C reaches the engine's process too: it is given the time to save."""
+    interrupted = False
+    while True:
+        try:
+            code = process.wait()
+            break
+        except KeyboardInterrupt:
+            interrupted = True
+    if interrupted or code in (-signal.SIGINT, 128 + signal.SIGINT):
+        raise KeyboardInterrupt
+    if code:
+        raise subprocess.CalledProcessError(code, process.args)
 
 
 def describe(evaluation: dict[str, Any] | Evaluation) -> str:

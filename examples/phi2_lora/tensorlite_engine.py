@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -17,11 +16,11 @@ from claimsformer.training.hugging_face import load_peft_adapter, lora_config, s
 from claimsformer.training.lora import LoraConfig, inject, merge_and_unload
 from claimsformer.transformer import from_hugging_face, generate
 from claimsformer.transformer.hugging_face_files import read_config
-from tensorlite import optim
+from tensorlite import nn, optim
 from tensorlite.utils.data import DataLoader
 
 from .formatting import IGNORED, Example, collate, tokens
-from .recipe import Counts, Curve, Recipe, batches, steps
+from .recipe import SAVE_EVERY, Counts, Curve, Recipe, Stopwatch, batches, steps
 
 __all__ = ["TensorliteEngine"]
 
@@ -42,10 +41,37 @@ class _Recorder(Callback):
     def __init__(self) -> None:
         self.losses: list[float] = []
         self.grad_norms: list[float] = []
+        self.watch = Stopwatch()
 
     def on_step_end(self, trainer: Trainer, numbers: Mapping[str, float]) -> None:
         self.losses.append(float(numbers["loss"]))
         self.grad_norms.append(float(numbers["grad_norm"]))
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"losses": self.losses, "grad_norms": self.grad_norms, "seconds": self.watch.read()}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.losses, self.grad_norms = list(state["losses"]), list(state["grad_norms"])
+        self.watch = Stopwatch(*state["seconds"])
+
+
+class _Learning(nn.Module):
+    """The model, of which checkpoints hold what learns: the frozen weights lie in their own file, gigabytes of them."""
+
+    def __init__(self, model: Any) -> None:
+        super().__init__()
+        self.model = model
+
+    def state_dict(self, *args: Any, **options: Any) -> dict[str, Any]:
+        names = {name for name, parameter in self.named_parameters() if parameter.requires_grad}
+        return {n: value for n, value in super().state_dict(*args, **options).items() if n in names}
+
+    def load_state_dict(self, state_dict: Mapping[str, Any], strict: bool = False, assign: bool = False) -> Any:
+        return super().load_state_dict(state_dict, strict=False, assign=assign)
+
+
+def _forward(learning: _Learning, batch: Mapping[str, Any]) -> tuple[Any, Any]:
+    return logits_at_labels(learning.model, batch)
 
 
 class TensorliteEngine:
@@ -78,28 +104,32 @@ class TensorliteEngine:
         adapters = sum(p.numel() for n, p in self.model.named_parameters() if "lora_" in n)
         return Counts(count.total - adapters, count.trainable)
 
-    def train(self, examples: Sequence[Example], recipe: Recipe) -> Curve:
+    def train(
+        self, examples: Sequence[Example], recipe: Recipe, checkpoints: Path | None = None, every: int = SAVE_EVERY
+    ) -> Curve:
         order = batches(examples, recipe)
         flat = [example for batch in order for example in batch]
         parameters = [p for p in self.model.parameters() if p.requires_grad]
         recorder = _Recorder()
         trainer = Trainer(
-            self.model,
+            _Learning(self.model),
             CrossEntropy(),
             optim.AdamW(parameters, lr=recipe.lr, weight_decay=recipe.weight_decay),
             schedule="linear",
             clip=recipe.clip,
             accumulate=recipe.accumulate,
-            forward=logits_at_labels,
+            forward=_forward,
             callbacks=[recorder],
+            checkpoint_every=every,
+            name=None if checkpoints is None else checkpoints.name,
+            root="." if checkpoints is None else checkpoints.parent,
             seed=recipe.seed,
             progress=False,
         )
         loader = DataLoader(flat, batch_size=recipe.batch_size, shuffle=False, collate_fn=self._collate)
-        start, used = time.perf_counter(), time.process_time()
-        trainer.fit(loader, max_steps=steps(examples, recipe))
-        seconds, used = time.perf_counter() - start, time.process_time() - used
-        return Curve(recorder.losses, recorder.grad_norms, seconds, used, tokens(flat))
+        recorder.watch = Stopwatch()
+        trainer.fit(loader, max_steps=steps(examples, recipe), resume=None if checkpoints is None else "auto")
+        return Curve(recorder.losses, recorder.grad_norms, *recorder.watch.read(), tokens(flat))
 
     def _collate(self, examples: Sequence[Example]) -> dict[str, Any]:
         return {name: tl.from_numpy(array) for name, array in collate(examples, self.pad_id).items()}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import tempfile
-import time
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,10 +15,12 @@ from peft import LoraConfig, PeftModel, get_peft_model
 from transformers import AutoModelForCausalLM, AutoTokenizer, Trainer, TrainerCallback, TrainingArguments
 from transformers.trainer_callback import PrinterCallback
 
+from claimsformer.training.interrupt import Interrupts
 from claimsformer.transformer.hugging_face_names import FUSED, fused_note
 
+from .checkpoint import newest
 from .formatting import Example, collate, tokens
-from .recipe import Counts, Curve, Recipe, batches, steps
+from .recipe import SAVE_EVERY, Counts, Curve, Recipe, Stopwatch, batches, steps
 
 __all__ = ["TorchEngine", "choose_device", "lora_config", "training_arguments", "unmatched"]
 
@@ -65,8 +66,13 @@ def lora_config(model: torch.nn.Module, recipe: Recipe) -> LoraConfig:
     )
 
 
-def training_arguments(recipe: Recipe, folder: str, device: torch.device) -> TrainingArguments:
-    """The recipe for transformers' Trainer, which sees one long epoch: the order of examples is ours."""
+def training_arguments(
+    recipe: Recipe, folder: str, device: torch.device, every: int | None = None
+) -> TrainingArguments:
+    """The recipe for transformers' Trainer, which sees one long epoch: the order of examples is ours.
+
+    It writes a checkpoint each `every` updates (None: never), and keeps the last.
+    """
     return TrainingArguments(
         output_dir=folder,
         per_device_train_batch_size=recipe.batch_size,
@@ -79,7 +85,9 @@ def training_arguments(recipe: Recipe, folder: str, device: torch.device) -> Tra
         optim="adamw_torch",
         logging_steps=1,
         logging_nan_inf_filter=False,
-        save_strategy="no",
+        save_strategy="no" if every is None else "steps",
+        save_steps=every or SAVE_EVERY,
+        save_total_limit=1,
         report_to=[],
         seed=recipe.seed,
         train_sampling_strategy="sequential",
@@ -90,12 +98,24 @@ def training_arguments(recipe: Recipe, folder: str, device: torch.device) -> Tra
 
 
 class _Recorder(TrainerCallback):
-    def __init__(self) -> None:
-        self.rows: list[dict[str, float]] = []
+    """Keeps the time in the Trainer's own log, which its checkpoints hold, and ends the run after an update at Ctrl-C."""
+
+    def __init__(self, interrupts: Interrupts) -> None:
+        self.interrupts = interrupts
+        self.watch = Stopwatch()
+
+    def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        if state.log_history:
+            self.watch = Stopwatch(*state.log_history[-1]["time"])
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        if self.interrupts.asked:
+            control.should_save = args.save_strategy != "no"
+            control.should_training_stop = True
 
     def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **_: Any) -> None:
         if logs and "loss" in logs:
-            self.rows.append({"loss": logs["loss"], "grad_norm": logs["grad_norm"]})
+            state.log_history[-1]["time"] = self.watch.read()
 
 
 class TorchEngine:
@@ -126,25 +146,31 @@ class TorchEngine:
         total = sum(p.numel() for p in parameters)
         return Counts(total - adapters, sum(p.numel() for p in parameters if p.requires_grad))
 
-    def train(self, examples: Sequence[Example], recipe: Recipe) -> Curve:
+    def train(
+        self, examples: Sequence[Example], recipe: Recipe, checkpoints: Path | None = None, every: int = SAVE_EVERY
+    ) -> Curve:
         flat = [example for batch in batches(examples, recipe) for example in batch]
-        recorder = _Recorder()
+        interrupts = Interrupts()
+        recorder = _Recorder(interrupts)
+        found = None if checkpoints is None else newest(checkpoints)
         with tempfile.TemporaryDirectory() as scratch:
+            saving = None if checkpoints is None else every
             trainer = Trainer(
                 model=self.model,
-                args=training_arguments(recipe, scratch, self.device),
+                args=training_arguments(recipe, str(checkpoints or scratch), self.device, saving),
                 train_dataset=flat,
                 data_collator=self._collate,
                 callbacks=[recorder],
             )
             trainer.remove_callback(PrinterCallback)
-            start, used = time.perf_counter(), time.process_time()
-            trainer.train()
-            seconds, used = time.perf_counter() - start, time.process_time() - used
-        assert len(recorder.rows) == steps(examples, recipe)
-        rows = recorder.rows
+            recorder.watch = Stopwatch()
+            with interrupts:
+                trainer.train(resume_from_checkpoint=None if found is None else str(found))
+            interrupts.raise_if_asked()
+        rows = [row for row in trainer.state.log_history if "loss" in row]
+        assert len(rows) == steps(examples, recipe)
         losses, norms = [float(r["loss"]) for r in rows], [float(r["grad_norm"]) for r in rows]
-        return Curve(losses, norms, seconds, used, tokens(flat))
+        return Curve(losses, norms, *recorder.watch.read(), tokens(flat))
 
     def _collate(self, examples: Sequence[Example]) -> dict[str, torch.Tensor]:
         return {name: torch.from_numpy(array) for name, array in collate(examples, self.pad_id).items()}
