@@ -50,7 +50,7 @@ def main() -> None:
     except subprocess.CalledProcessError as error:  # which has said why
         sys.exit(error.returncode if error.returncode > 0 else 1)
     except KeyboardInterrupt:
-        if not options.quiet:
+        if not options.of_both:  # the process that started this one says it, of the two
             words = sys.argv[1:] if options.resume else [*sys.argv[1:], "--resume"]
             print(f"\nphi2_lora: interrupted; go on with\n{_PROGRAM} {shlex.join(words)}", file=sys.stderr)
         sys.exit(130)
@@ -147,6 +147,7 @@ def _parser() -> argparse.ArgumentParser:
         help=f"write a checkpoint each N updates; the last is kept until the run ends; default {SAVE_EVERY}",
     )
     parser.add_argument("--quiet", action="store_true", help="write the report only")
+    parser.add_argument("--of-both", action="store_true", help=argparse.SUPPRESS)
     return parser
 
 

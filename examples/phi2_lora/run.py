@@ -126,7 +126,17 @@ def both(
     reports = []
     for name in ENGINES:
         command = [
-            *(sys.executable, "-m", "examples.phi2_lora", "--model", str(folder), "--engine", name, "--quiet"),
+            *(
+                sys.executable,
+                "-m",
+                "examples.phi2_lora",
+                "--model",
+                str(folder),
+                "--engine",
+                name,
+                "--quiet",
+                "--of-both",
+            ),
             *("--out", str(out / name), "--adapter", str(out / "first_adapter"), "--questions", str(questions)),
             *("--recipe", json.dumps(dataclasses.asdict(recipe)), "--save-every", str(every)),
             *(("--resume",) if resume else ()),

@@ -141,10 +141,10 @@ def test_ctrl_c_says_how_to_resume_and_what_lies_there_is_not_lost(
     assert not folder_of(tmp_path / "whole").exists()
     with monkeypatch.context() as patch:
         after_update("tensorlite", 3, ctrl_c, patch)
-        assert called(monkeypatch, *words("my parts")) == 130
+        assert called(monkeypatch, *words("my parts"), "--quiet") == 130
     said = capsys.readouterr().err
     assert f"--out '{tmp_path / 'my parts'}'" in said
-    assert said.rstrip().endswith("--save-every 2 --resume")
+    assert said.rstrip().endswith("--save-every 2 --quiet --resume")
 
     assert "interrupted" in called(monkeypatch, *words("my parts"))
     refused = called(monkeypatch, *words("my parts", 5), "--resume")
@@ -159,7 +159,11 @@ def test_ctrl_c_says_how_to_resume_and_what_lies_there_is_not_lost(
 
     assert called(monkeypatch, *words("my parts"), "--resume") is None
     assert "holds the finished run" in capsys.readouterr().err
-    assert called(monkeypatch, *words("my parts", 1), "--resume") is None
+    monkeypatch.setattr("examples.phi2_lora.run.evaluate", lambda *_: fall())  # before the first update
+    assert called(monkeypatch, *words("my parts", 1)) == 130
+    assert "holds a result, which this run overwrites when it ends" in capsys.readouterr().err
+    assert json.loads((tmp_path / "my parts" / "report.json").read_text()) == reports[1]
+    assert called(monkeypatch, *words("my parts", 1), "--resume") == 130
     said = capsys.readouterr().err
     assert "no checkpoint in" in said
     assert "starting anew" in said
