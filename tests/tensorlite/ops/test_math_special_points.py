@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -258,3 +259,19 @@ def test_slope_of_sinc_near_zero_keeps_its_digits(x: float) -> None:
         leaf = tl.tensor([x], dtype=tl.float64, requires_grad=True)
         getattr(tl.special, name)(leaf).sum().backward()
         assert abs(leaf.grad.item() - expected) <= 1e-14 * abs(expected)
+
+
+@pytest.mark.parametrize("x", [0.0, 3.9e-17, -3.9e-17, 1e-9, -1e-3, 0.3, -0.9999, 1.0, 1.0001])
+def test_bessel_j1_keeps_its_digits_near_0(x: float) -> None:
+    """J_1(x) = x/2 - x³/16 + … (A&S 9.1.10), J_1' = 1/2 - 3x²/16 + …; the sums here are exact fractions."""
+    v, y = Fraction(x), Fraction(0)
+    slope = Fraction(0)
+    for k in range(14):
+        c = Fraction((-1) ** k, math.factorial(k) * math.factorial(k + 1) * 2 ** (2 * k + 1))
+        y, slope = y + c * v ** (2 * k + 1), slope + (2 * k + 1) * c * v ** (2 * k)
+    t = tl.tensor(x, dtype=tl.float64, requires_grad=True)
+    out = tl.special.bessel_j1(t)
+    out.backward()
+    assert out.item() == pytest.approx(float(y), rel=2e-15, abs=0)
+    assert t.grad is not None
+    assert t.grad.item() == pytest.approx(float(slope), rel=2e-15)
