@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -12,7 +12,6 @@ from . import opinfo as harness
 from .exceptions import DTYPES, ERRORS, EXCEPTIONS
 
 OPS = [o for o in harness.database() if harness.function_of(o) is not None and torch.float64 in o.dtypes]
-_counts: dict[str, harness.Outcome] = {}
 
 
 def identify(o: Any) -> str:
@@ -20,10 +19,10 @@ def identify(o: Any) -> str:
 
 
 @pytest.mark.parametrize("op", OPS, ids=identify)
-def test_samples(op: Any) -> None:
+def test_samples(op: Any, record_property: Callable[[str, object], None]) -> None:
     outcome = harness.run(op)
     assert outcome is not None
-    _counts[outcome.name] = outcome
+    record_property("opinfo", (op.name, outcome.passed, outcome.total))  # counted at the end of the run, by conftest.py
     allowed = EXCEPTIONS.get(identify(op), EXCEPTIONS.get(op.name))
     if allowed is None:
         assert not outcome.failures, "\n".join(outcome.failures[:5])
@@ -31,18 +30,6 @@ def test_samples(op: Any) -> None:
         assert outcome.failures, f"{op.name} is listed as an exception ({allowed}) but passes: take it out of the table"
         assert len(outcome.failures) <= outcome.total // 2 or outcome.total <= 4, (
             f"an exception is for a few samples: {outcome.failures[:5]}"
-        )
-
-
-@pytest.fixture(scope="module", autouse=True)
-def total() -> Iterator[None]:
-    """Prints, at the end of the run, how many ops and samples there were."""
-    yield
-    if _counts:
-        passed, samples = sum(o.passed for o in _counts.values()), sum(o.total for o in _counts.values())
-        names = {name.partition(":")[0] for name, o in _counts.items() if o.total}
-        print(
-            f"\ntorch's op database: {len(names)} ops, {passed} of {samples} float64 samples pass ({100 * passed / max(samples, 1):.2f} %)"
         )
 
 
