@@ -51,6 +51,7 @@ def mlp(module: Any) -> Callable[[], None]:
 
 def rows() -> Iterator[Ratio]:
     torch.set_num_threads(1)
+    tl.set_num_threads(1)
     yield compare(
         "1,000 additions, 3 elements, forward and backward", chain(tl, True), chain(torch, True), 1.0, pairs=31
     )
