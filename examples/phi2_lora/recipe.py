@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,7 +16,7 @@ from claimsformer.errors import ConfigError
 
 from .formatting import Example
 
-__all__ = ["SAVE_EVERY", "Counts", "Curve", "Engine", "Recipe", "Stopwatch", "batches", "steps"]
+__all__ = ["SAVE_EVERY", "Counts", "Curve", "Engine", "Recipe", "Stopwatch", "batches", "show", "steps"]
 
 #: Updates from one checkpoint to the next.
 SAVE_EVERY = 50
@@ -130,3 +131,11 @@ def batches(examples: Sequence[Example], recipe: Recipe) -> list[list[Example]]:
 def steps(examples: Sequence[Example], recipe: Recipe) -> int:
     """How many updates the run has."""
     return -(-len(batches(examples, recipe)) // recipe.accumulate)
+
+
+def show(update: int, total: int, loss: float) -> None:
+    """How far the run is, on a terminal; a redirected log stays free of it."""
+    if sys.stderr.isatty():
+        print(
+            f"\rupdate {update} of {total}, loss {loss:.4f}", end="\n" * (update == total), file=sys.stderr, flush=True
+        )

@@ -20,7 +20,7 @@ from tensorlite import nn, optim
 from tensorlite.utils.data import DataLoader
 
 from .formatting import IGNORED, Example, collate, tokens
-from .recipe import SAVE_EVERY, Counts, Curve, Recipe, Stopwatch, batches, steps
+from .recipe import SAVE_EVERY, Counts, Curve, Recipe, Stopwatch, batches, show, steps
 
 __all__ = ["TensorliteEngine"]
 
@@ -38,7 +38,8 @@ def logits_at_labels(model: Any, batch: Mapping[str, Any]) -> tuple[Any, Any]:
 
 
 class _Recorder(Callback):
-    def __init__(self) -> None:
+    def __init__(self, updates: int) -> None:
+        self.updates = updates
         self.losses: list[float] = []
         self.grad_norms: list[float] = []
         self.watch = Stopwatch()
@@ -46,6 +47,7 @@ class _Recorder(Callback):
     def on_step_end(self, trainer: Trainer, numbers: Mapping[str, float]) -> None:
         self.losses.append(float(numbers["loss"]))
         self.grad_norms.append(float(numbers["grad_norm"]))
+        show(len(self.losses), self.updates, self.losses[-1])
 
     def state_dict(self) -> dict[str, Any]:
         return {"losses": self.losses, "grad_norms": self.grad_norms, "seconds": self.watch.read()}
@@ -110,7 +112,7 @@ class TensorliteEngine:
         order = batches(examples, recipe)
         flat = [example for batch in order for example in batch]
         parameters = [p for p in self.model.parameters() if p.requires_grad]
-        recorder = _Recorder()
+        recorder = _Recorder(steps(examples, recipe))
         trainer = Trainer(
             _Learning(self.model),
             CrossEntropy(),
@@ -128,7 +130,7 @@ class TensorliteEngine:
         )
         loader = DataLoader(flat, batch_size=recipe.batch_size, shuffle=False, collate_fn=self._collate)
         recorder.watch = Stopwatch()
-        trainer.fit(loader, max_steps=steps(examples, recipe), resume=None if checkpoints is None else "auto")
+        trainer.fit(loader, max_steps=recorder.updates, resume=None if checkpoints is None else "auto")
         return Curve(recorder.losses, recorder.grad_norms, *recorder.watch.read(), tokens(flat))
 
     def _collate(self, examples: Sequence[Example]) -> dict[str, Any]:

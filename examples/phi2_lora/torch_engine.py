@@ -20,7 +20,7 @@ from claimsformer.transformer.hugging_face_names import FUSED, fused_note
 
 from .checkpoint import newest
 from .formatting import Example, collate, tokens
-from .recipe import SAVE_EVERY, Counts, Curve, Recipe, Stopwatch, batches, steps
+from .recipe import SAVE_EVERY, Counts, Curve, Recipe, Stopwatch, batches, show, steps
 
 __all__ = ["TorchEngine", "choose_device", "lora_config", "training_arguments", "unmatched"]
 
@@ -116,6 +116,7 @@ class _Recorder(TrainerCallback):
     def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **_: Any) -> None:
         if logs and "loss" in logs:
             state.log_history[-1]["time"] = self.watch.read()
+            show(state.global_step, state.max_steps, logs["loss"])
 
 
 class TorchEngine:
