@@ -120,8 +120,11 @@ def test_shards_that_contradict_their_index_are_refused(tmp_path: Path) -> None:
 def test_one_whole_file_goes_before_an_index(tmp_path: Path) -> None:
     """As in transformers: an index may be left over from an earlier save."""
     saved(transformers.LlamaForCausalLM(transformers.LlamaConfig(**SIZE)), tmp_path)
+    without = from_hugging_face(tmp_path).state_dict()
     (tmp_path / "model.safetensors.index.json").write_text(json.dumps({"weight_map": {"x": "old.safetensors"}}))
-    from_hugging_face(tmp_path)
+    beside = from_hugging_face(tmp_path).state_dict()
+    assert list(beside) == list(without)
+    assert all(np.array_equal(beside[name].numpy(), without[name].numpy()) for name in without)
 
 
 @pytest.mark.parametrize(
