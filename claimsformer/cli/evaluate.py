@@ -9,6 +9,8 @@ import click
 from claimsformer.cli.common import as_json, directory_options, load_directory, load_processor, read, reading_options
 
 if TYPE_CHECKING:
+    import polars as pl
+
     from claimsformer.assessment.evaluation import Evaluation
 
 __all__ = ["command"]
@@ -18,6 +20,7 @@ Examples:
   claimsformer evaluate
   claimsformer evaluate --synpuf --samples 2 --epochs 1
   claimsformer evaluate --provider-fraud
+  claimsformer evaluate --canaries 300
   claimsformer evaluate test.parquet --history train.parquet --truth truth.csv --model my_model
 """
 
@@ -31,7 +34,8 @@ Examples:
 @click.option("--seed", type=int, default=0, show_default=True, help="Without FILE: seed of train --quick.")
 @click.option("--synpuf", is_flag=True, help="The experiment on real claims (data in CLAIMSFORMER_DATA).")
 @click.option("--provider-fraud", is_flag=True, help="The experiment on real labels of providers (same data).")
-@click.option("--epochs", type=click.IntRange(min=1), default=8, show_default=True, help="With --synpuf.")
+@click.option("--canaries", type=click.IntRange(min=15), help="Does training remember single claims? Plant so many.")
+@click.option("--epochs", type=click.IntRange(min=1), help="With --synpuf (8) and --canaries (as train: 10).")
 @click.option("--samples", type=click.IntRange(1, 10), default=10, show_default=True, help="With --synpuf: to fit on.")
 @click.option("--bootstrap", type=click.IntRange(min=20), default=200, show_default=True)
 @reading_options
@@ -46,7 +50,8 @@ def command(
     seed: int,
     provider_fraud: bool,
     synpuf: bool,
-    epochs: int,
+    canaries: int | None,
+    epochs: int | None,
     samples: int,
     bootstrap: int,
     format_: str | None,
@@ -58,13 +63,18 @@ def command(
 ) -> None:
     """How good a model is on claims with known truth, next to other methods on the same claims in the same run.
 
-    Without FILE: the packaged model on the generated claims of members that its training set aside.
+    Without FILE: the packaged model on the generated claims of members that its training set aside. --canaries trains a
+    model of its own, on generated claims or FILE, with claims planted whose details are random, and reports how much
+    likelier these are than others like them that were not there.
     """
     if provider_fraud:
         _provider_fraud(seed, bootstrap, as_json)
         return
     if synpuf:
-        _synpuf(epochs, samples, seed, bootstrap, as_json)
+        _synpuf(epochs or 8, samples, seed, bootstrap, as_json)
+        return
+    if canaries is not None:
+        _canaries(read(file, format_, mapping, rejects)[0] if file else None, canaries, claims, epochs, seed, as_json)
         return
     import polars as pl
 
@@ -124,6 +134,41 @@ def _synpuf(epochs: int, samples: int, seed: int, bootstrap: int, as_json: bool)
     click.echo(f"top field named: {found['top_field']}")
     click.echo(f"values that no real claim holds: {len(found['fingerprints'])}")
     click.echo("Everything, by type and method, with margins: claimsformer evaluate --synpuf --json")
+
+
+def _canaries(
+    history: pl.DataFrame | None, n: int, n_claims: int, epochs: int | None, seed: int, as_json: bool
+) -> None:
+    """Train as `train` does, with canaries among the claims that its masked model reads, and print their exposure."""
+    from claimsformer.assessment.generated import generated_history
+    from claimsformer.assessment.masked_training import MaskedTraining
+    from claimsformer.assessment.memorisation import CHANCE, measure_exposure
+    from claimsformer.assessment.splits import split_by
+    from claimsformer.cli.output import print_json, progress
+    from claimsformer.cli.train import QUICK_EPOCHS
+
+    frame = generated_history(n_claims, seed).history if history is None else history
+    train = split_by(frame, "member_id", {"train": 0.6, "head": 0.2, "calibrate": 0.2}, seed)["train"]
+    with progress(quiet=as_json) as tell:
+        found = measure_exposure(
+            train, canaries={1: n, 10: n // 15, 100: max(1, n // 150)}, seed=seed,
+            training=MaskedTraining(epochs=epochs or QUICK_EPOCHS, seed=seed),
+            on_step=lambda p: tell(f"training, loss {p.loss:.3f}", p.step / p.steps),
+        )  # fmt: skip
+    bits = {times: values.round(3).tolist() for times, values in found.by_times.items()}
+    mean, error = found.mean()
+    if as_json:
+        print_json({"claims": found.n_claims, "candidates": found.n_candidates, "chance": round(CHANCE, 3),
+                    "mean": round(mean, 3), "standard_error": round(error, 3), "bits": bits})  # fmt: skip
+        return
+    click.echo(f"trained on {found.n_claims:,} claims; each canary among {found.n_candidates} candidates:")
+    for times in found.by_times:
+        m, _ = found.mean(times)
+        click.echo(f"  planted {times:>3} times: {len(bits[times]):>4} canaries, mean exposure {m:.2f} bits")
+    click.echo(
+        f"chance gives {CHANCE:.2f} +- {error:.2f}: the claims planted once are "
+        f"{(mean - CHANCE) / error:+.1f} standard errors away"
+    )
 
 
 def _provider_fraud(seed: int, bootstrap: int, as_json: bool) -> None:

@@ -2,63 +2,65 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import polars as pl
 import pytest
 
-from claimsformer.assessment.fields import CLAIM_SPEC, prepare
+from claimsformer.assessment.fields import prepare
 from claimsformer.assessment.generated import generated_history
-from claimsformer.assessment.masked_model import MaskedClaimModel, MaskedModelConfig
-from claimsformer.assessment.masked_training import MaskedTraining, train_masked
-from claimsformer.assessment.memorisation import SECRET, draw_secrets, exposure, ranks_of_canaries
-from claimsformer.assessment.streaming_inference import HiddenTokenModel
+from claimsformer.assessment.masked_training import MaskedTraining
+from claimsformer.assessment.memorisation import (
+    CHANCE,
+    SECRET,
+    Exposures,
+    draw_secrets,
+    exposure,
+    measure_exposure,
+    ranks_of_canaries,
+)
+from claimsformer.assessment.splits import split_by
 from claimsformer.claims.generator import generate
+from claimsformer.cli import main
 from claimsformer.cli.train import QUICK_CLAIMS, QUICK_EPOCHS
 from claimsformer.errors import ConfigError
-from claimsformer.tokenizer.fields import FieldTokenizer
-
-SIBLINGS = 255
 
 
-def ranks_after_training(prepared: pl.DataFrame, epochs: int, n_quiet: int, loud: int) -> tuple[np.ndarray, np.ndarray]:
-    """Ranks of canaries that were planted once, and of one that was planted `loud` times, after the same training."""
-    rng = np.random.default_rng(0)
-    base = prepared.filter((pl.col("claim_type") == "professional") & pl.col("submit_lag").is_not_null())
-    base = base[: n_quiet + 1]
-    canaries = draw_secrets(prepared, base, 1, rng)
-    siblings = draw_secrets(prepared, base, SIBLINGS, rng)
-    planted = pl.concat([prepared, canaries[1:], canaries[[0] * loud]])
-    tokenizer = FieldTokenizer(CLAIM_SPEC).fit(planted)
-    model = MaskedClaimModel(tokenizer, MaskedModelConfig(), 0)
-    train_masked(model, tokenizer, tokenizer.encode(planted), MaskedTraining(epochs=epochs))
-    ranks = ranks_of_canaries(HiddenTokenModel(model), tokenizer, canaries, siblings)
-    return ranks[1:], ranks[:1]
-
-
-def check(quiet: np.ndarray, loud: np.ndarray) -> None:
-    """Nothing remembered of what was there once: ranks are uniform, so -ln(rank / candidates) has mean 1 and variance 1.
-    And the test would have noticed: what was there often is the likeliest."""
-    candidates = SIBLINGS + 1
-    n = len(quiet)
-    assert loud.tolist() == [1]
-    assert exposure(loud, candidates).tolist() == [np.log2(candidates)]
-    surplus = (np.log(2) * exposure(quiet, candidates).mean() - 1) * np.sqrt(n)
-    assert surplus < 3.1, f"mean exposure {exposure(quiet, candidates).mean():.2f} bits, 1.44 are expected by chance"
+def check(found: Exposures, often: int) -> None:
+    """Nothing remembered of what was there once: ranks are uniform, so the exposure has a known mean and spread. And the
+    test would have noticed: what was there often is the likeliest."""
+    assert found.by_times[often].tolist() == [np.log2(found.n_candidates)] * len(found.by_times[often])
+    mean, error = found.mean()
+    assert (mean - CHANCE) / error < 3.1, f"mean exposure {mean:.2f} bits, {CHANCE:.2f} are expected by chance"
 
 
 def test_a_planted_claim_is_not_remembered() -> None:
-    prepared = prepare(next(generate(1500, 5, 1500)).claims)
-    check(*ranks_after_training(prepared, epochs=MaskedTraining().epochs, n_quiet=24, loud=150))
+    check(measure_exposure(next(generate(1500, 5, 1500)).claims, canaries={1: 24, 150: 1}), 150)
 
 
 @pytest.mark.slow
 def test_a_planted_claim_is_not_remembered_with_the_settings_of_the_packaged_model() -> None:
-    prepared = prepare(generated_history(QUICK_CLAIMS, seed=0).history)
-    quiet, loud = ranks_after_training(prepared, epochs=QUICK_EPOCHS, n_quiet=100, loud=400)
-    print(
-        f"mean exposure {exposure(quiet, SIBLINGS + 1).mean():.2f} bits of 8 (1.44 by chance), smallest rank {quiet.min()}"
-    )
-    check(quiet, loud)
+    history = generated_history(QUICK_CLAIMS, seed=0).history
+    train = split_by(history, "member_id", {"train": 0.6, "head": 0.2, "calibrate": 0.2}, 0)["train"]
+    found = measure_exposure(train, canaries={1: 300, 100: 2}, training=MaskedTraining(epochs=QUICK_EPOCHS))
+    print(found.mean(), found.by_times)
+    check(found, 100)
+
+
+def test_the_command_reports_exposure_beside_chance(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stop:
+        main(["evaluate", "--canaries", "15", "--claims", "900", "--epochs", "1", "--json"])
+    assert not stop.value.code
+    found = json.loads(capsys.readouterr().out)
+    assert found["chance"] == pytest.approx(1 / np.log(2), abs=1e-3)
+    assert {times: len(bits) for times, bits in found["bits"].items()} == {"1": 15, "10": 1, "100": 1}
+    assert found["claims"] > 15 + 10 + 100
+
+
+def test_too_few_claims_for_so_many_canaries_are_refused() -> None:
+    with pytest.raises(ConfigError, match="500 canaries need as many"):
+        measure_exposure(next(generate(100, 5, 100)).claims, canaries={1: 500})
 
 
 def test_secrets_are_drawn_alike_and_nothing_else_changes() -> None:
