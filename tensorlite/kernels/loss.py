@@ -57,7 +57,10 @@ def cross_entropy(
     label_smoothing: float = 0.0,
     reduction: Reduction = "mean",
 ) -> tuple[Array, Array]:
-    """Loss, and the logsumexp (N,) of each row that the backward needs, of logits (N, C) and integer targets (N,).
+    """Loss of logits (N, C) and integer targets (N,), and the logsumexp (2, N) of each row that the backward needs.
+
+    The logsumexp comes in two parts, both float64: rounded to the dtype of the logits, and what the rounding left, which
+    is all that tells the probabilities apart beside logits of 1e8, or of 1e3 in float16.
 
     Raises:
         IndexError: if a target is neither `ignore_index` nor in [0, C).
@@ -65,7 +68,7 @@ def cross_entropy(
     """
     rows, classes = _checked(logits, target, reduction)
     kept, index = _targets(target, classes, ignore_index)
-    losses, logsumexp = np.empty(rows, logits.dtype), np.empty(rows, logits.dtype)
+    losses, logsumexp = np.empty(rows, logits.dtype), np.empty((2, rows))
     vector = ones(classes, logits.dtype)
     w = None if weight is None else weight.astype(logits.dtype, copy=False)
     each_weight = vector if w is None else w
@@ -93,7 +96,9 @@ def cross_entropy(
             loss *= 1 - label_smoothing
             loss += (log_total * each_weight.sum() - smooth) * (label_smoothing / classes)
         losses[start:stop] = loss
-        logsumexp[start:stop] = top + log_total
+        rounded, left = logsumexp[:, start:stop]
+        rounded[...] = (top + log_total).astype(x.dtype)
+        np.add(top - rounded, log_total, out=left)
 
     if logits.size:
         with np.errstate(invalid="ignore", divide="ignore", over="ignore"), rows_unbuffered(classes):
@@ -137,13 +142,15 @@ def cross_entropy_backward(
     result = destination(out, logits.shape, logits.dtype)
 
     def block(start: int, stop: int) -> None:
-        x, lse, d, scaled = (a[start:stop] for a in (logits, logsumexp, result, row_scale))
-        if (np.abs(lse) <= LARGEST_UNSHIFTED_LOGSUMEXP).all():
+        x, d = logits[start:stop], result[start:stop]
+        rounded, left = logsumexp[:, start:stop]
+        if (np.abs(rounded) <= LARGEST_UNSHIFTED_LOGSUMEXP).all():
             np.exp(x, out=d)
-            scaled = scaled * np.exp(-lse)
+            left = rounded + left
         else:
-            np.exp(np.subtract(x, lse[:, None], out=d), out=d)
-        np.multiply(d, scaled[:, None], out=d)
+            np.exp(np.subtract(x, rounded.astype(x.dtype)[:, None], out=d), out=d)
+        factor = (row_scale[start:stop] * np.exp(-left)).astype(x.dtype)
+        np.multiply(d, factor[:, None], out=d)
         if label_smoothing:
             each = smooth[start:stop, None]
             np.subtract(d, each if w is None else each * w, out=d)
@@ -191,6 +198,5 @@ def _normaliser(kept: Array | None, index: Array, weight: Array | None, rows: in
 
 
 def _divide(numerator: Array, denominator: float) -> Array:
-    """Division in which an empty or wholly ignored batch gives NaN, as in torch."""
-    with np.errstate(invalid="ignore", divide="ignore"):
-        return np.asarray(np.divide(numerator, denominator))
+    """Division in which an empty or wholly ignored batch, or one whose targets weigh nothing, gives NaN, as in torch."""
+    return np.asarray(np.divide(numerator, denominator or np.nan))

@@ -41,7 +41,7 @@ def nll(x: Any, target: Any, weight: Any = None, ignore_index: Any = -100, reduc
     kept, index = _one_hot_weights(target, weight, ignore_index, x.shape[1])
     w = _row_weights(kept, index, weight, x.dtype)
     losses = -np.take_along_axis(x, index[:, None], 1)[:, 0]
-    losses = np.where(w == 0, 0, losses * w) if ignore_index is not None else losses * w
+    losses = np.where(kept, losses * w, 0)
     if reduction == "none":
         return losses
     total = losses.sum(dtype=np.float64 if x.dtype.kind == "f" else None)
@@ -90,8 +90,9 @@ def cross_entropy_definition(
     hit = kept * w[index]
     picked = -gather(log_p, 1, index.reshape((-1, 1))).reshape((-1,)) * hit.astype(plain_dtype(x))
     if label_smoothing:
-        spread = -(log_p * w.astype(plain_dtype(x))).sum(1) * kept.astype(plain_dtype(x))
+        spread = -(log_p * w.astype(plain_dtype(x))).sum(1)
         picked = picked * (1 - label_smoothing) + spread * (label_smoothing / classes)
+    picked = np.where(kept, picked, 0)
     if reduction == "none":
         return picked
     total = picked.sum()

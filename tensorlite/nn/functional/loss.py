@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from ...autograd.mode import is_grad_enabled
 from ...autograd.record import apply
 from ...ops import loss as ops
 from ...tensor import Tensor
@@ -45,7 +46,7 @@ def cross_entropy(
     if target._data.dtype.kind == "f":
         return _soft_cross_entropy(input, target, weight, reduction, label_smoothing)
     rows, labels, restore = _rows(input, target, "cross_entropy")
-    w = None if weight is None else weight.detach()
+    w = _fixed(weight)
     loss = apply(ops.cross_entropy_rows, (rows, labels, w, ignore_index, label_smoothing, reduction))
     return restore(loss) if reduction == "none" else loss
 
@@ -58,6 +59,16 @@ def _check_weight(input: Tensor, weight: Tensor | None) -> None:
         )
 
 
+def _fixed(weight: Tensor | None) -> Tensor | None:
+    """Class weights as constants. Raises RuntimeError if a gradient is expected of them, as torch does."""
+    if weight is not None and weight.requires_grad and is_grad_enabled():
+        raise RuntimeError(
+            "class weights with integer targets get no gradient: this weight cannot have requires_grad=True; use "
+            "weight.detach(), or class probabilities as the target"
+        )
+    return None if weight is None else weight.detach()
+
+
 def _rows(input: Tensor, target: Tensor, name: str) -> tuple[Tensor, Tensor, Callable[[Tensor], Tensor]]:
     """Logits as `(rows, C)`, targets as `(rows,)`, and how to give a loss per row the shape of the target."""
     if target._data.dtype.kind not in "iu" or target._data.dtype == np.bool_:
@@ -68,10 +79,10 @@ def _rows(input: Tensor, target: Tensor, name: str) -> tuple[Tensor, Tensor, Cal
     if input.ndim == 1:
         if y not in ((), (1,)):
             raise ValueError(f"Expected target size [], got {list(y)}")
-        return input.reshape(1, -1), target.reshape(1), lambda loss: loss.reshape(y)
+        return input.reshape(1, -1), target.reshape(1), lambda loss: loss.reshape(())
     if len(y) != len(x) - 1 or y[0] != x[0] or y[1:] != x[2:]:
-        if y and y[0] != x[0]:
-            raise ValueError(f"Expected input batch_size ({x[0]}) to match target batch_size ({y[0]}).")
+        if y[:1] != x[:1]:
+            raise ValueError(f"Expected input batch_size ({x[0]}) to match target batch_size ({y[0] if y else 0}).")
         raise RuntimeError(f"Expected target size {[x[0], *x[2:]]}, got {list(y)}")
     if input.ndim == 2:
         return input, target, lambda loss: loss
@@ -93,7 +104,7 @@ def _soft_cross_entropy(
         )
     dim = 0 if input.ndim == 1 else 1
     classes = input._data.shape[dim]
-    q: Any = target if not label_smoothing else target * (1 - label_smoothing) + label_smoothing / classes
+    q: Any = target if not label_smoothing else target * (1 - label_smoothing) + label_smoothing / max(classes, 1)
     log_p: Any = log_softmax(input, dim)
     if weight is not None:
         log_p = log_p * weight.reshape((-1,) + (1,) * (input.ndim - 1 - dim))
@@ -116,7 +127,7 @@ def nll_loss(
     reduction = chosen_reduction(size_average, reduce, reduction)
     _check_weight(input, weight)
     rows, labels, restore = _rows(input, target, "nll_loss")
-    loss = apply(ops.nll, (rows, labels, None if weight is None else weight.detach(), ignore_index, reduction))
+    loss = apply(ops.nll, (rows, labels, _fixed(weight), ignore_index, reduction))
     return restore(loss) if reduction == "none" else loss
 
 

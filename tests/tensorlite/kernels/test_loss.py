@@ -89,6 +89,29 @@ def test_large_logits_lose_nothing(magnitude):
     np.testing.assert_allclose(cross_entropy(logits, target, reduction="none")[0], expected.numpy(), rtol=2e-7)
 
 
+@pytest.mark.parametrize(
+    ("dtype", "offset"), [(np.float16, 1e3), (np.float32, 1e4), (np.float32, -1e8), (np.float64, 1e300)]
+)
+@pytest.mark.parametrize("smoothing", [0.0, 0.2])
+def test_probabilities_beside_a_large_offset(dtype, offset, smoothing):
+    logits = (np.array([[0.0, 1, 2], [0, 0, 0], [-3, 5, 0]]) + offset).astype(dtype)
+    target = np.array([2, 1, 0])
+    t = torch.tensor(logits.astype(np.float64), requires_grad=True)
+    expected = torch.nn.functional.cross_entropy(t, torch.tensor(target), label_smoothing=smoothing)
+    expected.backward()
+    loss, logsumexp = cross_entropy(logits, target, label_smoothing=smoothing)
+    got = cross_entropy_backward(np.ones((), dtype), logits, target, logsumexp, label_smoothing=smoothing)
+    tolerance = 8 * np.finfo(dtype).eps
+    np.testing.assert_allclose(loss, expected.detach().numpy(), rtol=tolerance)
+    np.testing.assert_allclose(got, t.grad.numpy(), rtol=tolerance, atol=tolerance)
+
+
+@pytest.mark.parametrize("smoothing", [0.0, 0.3])
+def test_a_mean_over_weights_of_zero_is_nan(smoothing):
+    logits, target = np.zeros((2, 3)), np.array([1, 1])
+    assert np.isnan(cross_entropy(logits, target, np.array([1.0, 0, 1]), label_smoothing=smoothing)[0])
+
+
 def test_a_target_out_of_range_is_named():
     with pytest.raises(IndexError, match="Target 3 is out of bounds"):
         cross_entropy(np.zeros((2, 3)), np.array([0, 3]))

@@ -85,6 +85,41 @@ def test_a_class_that_does_not_exist(loss):
         loss(tl.zeros(2, 3), tl.tensor([0, 3]))
 
 
+@pytest.mark.parametrize("loss", [F.cross_entropy, F.nll_loss])
+def test_class_weights_that_expect_a_gradient_are_refused(loss):
+    weight = tl.ones(3, requires_grad=True)
+    with pytest.raises(RuntimeError, match="requires_grad"):
+        loss(tl.zeros(2, 3), tl.tensor([0, 1]), weight)
+    with tl.no_grad():
+        loss(tl.zeros(2, 3), tl.tensor([0, 1]), weight)
+
+
+@pytest.mark.parametrize("loss", [F.cross_entropy, F.nll_loss])
+def test_the_loss_of_one_sample_is_a_number(loss):
+    assert loss(tl.zeros(3), tl.tensor([1]), reduction="none").shape == ()
+    with pytest.raises(ValueError, match=r"batch_size \(2\)"):
+        loss(tl.zeros(2, 3), tl.tensor(1))
+
+
+def test_cross_entropy_of_probabilities_over_no_classes():
+    x = tl.zeros(4, 0)
+    assert F.cross_entropy(x, x, label_smoothing=0.1, reduction="sum").item() == 0
+
+
+def test_only_an_ignored_row_hides_an_infinite_loss():
+    x, target = tl.tensor([[-INF, 0.0]]), tl.tensor([0])
+    assert F.nll_loss(x, target, ignore_index=0, reduction="sum").item() == 0
+    assert math.isnan(F.nll_loss(x, target, tl.tensor([0.0, 1.0]), reduction="sum").item())
+
+
+def test_cross_entropy_weighted_by_zero_gives_ignored_rows_no_gradient_when_recorded():
+    x = tl.zeros(2, 2, requires_grad=True)
+    loss = F.cross_entropy(x, tl.tensor([-100, 1]), tl.zeros(2))
+    (grad,) = tl.autograd.grad(loss, x, create_graph=True)
+    assert math.isnan(loss.item())
+    assert grad[0].tolist() == [0, 0]
+
+
 def test_kl_div_of_a_zero_target_is_finite():
     assert F.kl_div(tl.tensor([-1.0, -2.0]), tl.tensor([0.0, 1.0]), reduction="sum").item() == 2.0
 
