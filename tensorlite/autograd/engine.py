@@ -289,8 +289,17 @@ def _through_definition(node: Node, g: Any, saved: tuple[Any, ...]) -> Sequence[
     arguments: list[Any] = [by_name.get(i) for i in range(len(op.params))]
     asked = [i for i, needed in zip(node.plan.positions, node.plan.needs, strict=True) if needed]
     # Each input stands for itself alone here, even where two are the same tensor or one was computed from another.
-    copies: dict[int, Any] = {i: cast(arguments[i], arguments[i]._data.dtype) for i in asked}
-    arguments = [copies.get(i, a) for i, a in enumerate(arguments)]
+    copies: dict[int, Any] = {i: cast(arguments[i], _wide(arguments[i])) for i in asked}
+    arguments = [copies.get(i, cast(a, _wide(a)) if _is_half(a) else a) for i, a in enumerate(arguments)]
     out = op.definition(*arguments)  # type: ignore[misc]
-    grads = iter(grad([out], list(copies.values()), [g], True, True, True, True))
+    grads = iter(grad([out], list(copies.values()), [cast(g, _wide(g))], True, True, True, True))
     return [next(grads) if needed else None for needed in node.plan.needs]
+
+
+def _is_half(a: Any) -> bool:
+    return isinstance(a, Variable) and a._data.dtype == np.float16
+
+
+def _wide(t: Any) -> Any:
+    """The dtype in which a fused op's kernel computes: float32 for float16, whose squares overflow."""
+    return np.dtype(np.float32) if _is_half(t) else t._data.dtype

@@ -125,7 +125,18 @@ def rows_unbuffered(columns: int) -> Iterator[None]:
 
 def float16_by_float32(kernel: Callable[P, R]) -> Callable[P, R]:
     """Compute in float32 what is given as float16; results are float16 again if the first array is."""
+    return _by_float32(kernel, narrow_all=True)
 
+
+def float16_with_statistics(kernel: Callable[P, R]) -> Callable[P, R]:
+    """The same, but all results after the first, which a backward needs, stay float32.
+
+    1 / σ of small rows is beyond float16's range, and a rounded mean or 1 / σ would spoil a whole row of gradients.
+    """
+    return _by_float32(kernel, narrow_all=False)
+
+
+def _by_float32(kernel: Callable[P, R], narrow_all: bool) -> Callable[P, R]:
     @functools.wraps(kernel)
     def wrapper(*args: P.args, **kwargs: P.kwargs) -> R:
         # Every kernel call passes here: a loop over type codes takes a fifth of the time of comparing dtypes.
@@ -146,7 +157,8 @@ def float16_by_float32(kernel: Callable[P, R]) -> Callable[P, R]:
                 narrow_of[id(wide)] = narrow
         narrow_result = _narrowed if arrays[0].dtype == np.float16 else _unchanged
         if isinstance(result, tuple):
-            return cast(R, tuple(narrow_of.get(id(a), narrow_result(a)) for a in result))
+            kept = result if narrow_all else result[:1]
+            return cast(R, (*(narrow_of.get(id(a), narrow_result(a)) for a in kept), *result[len(kept) :]))
         return cast(R, narrow_of.get(id(result), narrow_result(result)))
 
     return wrapper

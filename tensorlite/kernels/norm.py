@@ -9,6 +9,7 @@ from tensorlite.kernels.blocks import (
     delivered,
     destination,
     float16_by_float32,
+    float16_with_statistics,
     ones,
     row_blocks,
     rows_contiguous,
@@ -41,7 +42,7 @@ def rms_norm_definition(x: Array, weight: Array | None = None, eps: float = 1e-5
     return np.asarray(y if weight is None else y * weight)
 
 
-@float16_by_float32
+@float16_with_statistics
 def layer_norm(
     x: Array,
     weight: Array | None = None,
@@ -139,7 +140,7 @@ def layer_norm_backward(
     return _norm_backward(g, x, mean, rstd, weight, out)
 
 
-@float16_by_float32
+@float16_with_statistics
 def rms_norm(
     x: Array, weight: Array | None = None, eps: float = 1e-5, *, out: Array | None = None
 ) -> tuple[Array, Array]:

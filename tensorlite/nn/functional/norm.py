@@ -48,9 +48,10 @@ def layer_norm(
 def rms_norm(
     input: Tensor, normalized_shape: Sequence[int], weight: Tensor | None = None, eps: float | None = None
 ) -> Tensor:
-    """`x / sqrt(mean(x²) + eps) * weight` over the last dims; `eps` is the dtype's epsilon by default."""
+    """`x / sqrt(mean(x²) + eps) * weight` over the last dims; `eps` is the dtype's epsilon by default, that of float32 for float16."""
     count = _checked(input, normalized_shape, weight)
     kind = input._data.real.dtype
+    kind = np.dtype(np.float32) if kind == np.float16 else kind
     small = float(np.finfo(kind).eps) if eps is None and kind.kind == "f" else (eps or 0.0)
     return apply(ops.rms_norm, (input, weight, small, count))  # type: ignore[no-any-return]
 

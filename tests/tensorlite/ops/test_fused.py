@@ -169,3 +169,30 @@ def test_float32_stays_float32(name):
     assert out.dtype == tl.float32
     out.sum().backward()
     assert x.grad.dtype == tl.float32
+
+
+@pytest.mark.parametrize("name", ["rms_norm", "layer_norm"])
+@pytest.mark.parametrize("scale", [1.0, 1e3, 0.0])
+def test_norms_of_float16_are_differentiated_in_float32(name, scale):
+    """Squares of 1e3 and the inverse deviation of zeros are beyond float16; gradients of both orders must not notice."""
+    rng = np.random.default_rng(0)
+    x = (rng.standard_normal((3, 8)) * scale).astype(np.float16)
+    g, h = rng.standard_normal((2, 3, 8)).astype(np.float16)
+
+    def gradients(dtype):
+        t = tl.tensor(x, dtype=dtype, requires_grad=True)
+        out = getattr(tl.nn.functional, name)(t, (8,), eps=1e-7)
+        (plain,) = tl.autograd.grad(out, t, tl.tensor(g, dtype=dtype), retain_graph=True)
+        (first,) = tl.autograd.grad(out, t, tl.tensor(g, dtype=dtype), create_graph=True)
+        (second,) = tl.autograd.grad(first, t, tl.tensor(h, dtype=dtype))
+        assert {r.dtype for r in (out, plain, first, second)} == {dtype}
+        return [r.detach().numpy() for r in (plain, first, second)]
+
+    for found, expected in zip(gradients(tl.float16), gradients(tl.float64), strict=True):
+        np.testing.assert_allclose(found, expected, rtol=2e-3, atol=1e-6 + 2e-3 * np.abs(expected).max())
+
+
+def test_the_epsilon_of_rms_norm_is_that_of_the_dtype_it_computes_in():
+    tiny = [1e-3, 0, 0, 0]
+    half = tl.nn.functional.rms_norm(tl.tensor(tiny, dtype=tl.float16), (4,))
+    np.testing.assert_allclose(half.numpy(), tl.nn.functional.rms_norm(tl.tensor(tiny), (4,)).numpy(), rtol=2e-3)
