@@ -28,8 +28,9 @@ __all__ = ["MaskedTraining", "Progress", "train_masked"]
 
 @dataclass(frozen=True)
 class MaskedTraining:
-    """How long and how: a share `sparse_rate` of the claims is shown with half of its fields left out; learning rate
-    with warm-up and cosine decay, AdamW, gradient norm clipped at 1."""
+    """How long and how: of a share `list_rate` of the claims a whole list of codes is hidden, beside what is hidden
+    anyway, and a share `sparse_rate` is shown with half of its fields left out; learning rate with warm-up and cosine
+    decay, AdamW, gradient norm clipped at 1."""
 
     epochs: int = 4
     batch_size: int = 128
@@ -37,6 +38,7 @@ class MaskedTraining:
     weight_decay: float = 0.01
     mask_rate: float = 0.2
     sparse_rate: float = 0.15
+    list_rate: float = 0.2
     warmup: float = 0.1
     seed: int = 0
     checkpoint_every: int = 200
@@ -64,10 +66,8 @@ def train_masked(
     *,
     on_step: Callable[[Progress], None] | None = None,
     checkpoints: str | Path | None = None,
-    list_rate: float = 0.0,
 ) -> list[float]:
     """Train in place; returns the loss of every step. With `checkpoints`, a folder, an interrupted run goes on there.
-    Of a share `list_rate` of the claims a whole list of codes is hidden, beside what is hidden anyway.
 
     Raises ConfigError when there are fewer claims than one batch, FloatingPointError when the loss is not finite.
     """
@@ -86,7 +86,7 @@ def train_masked(
     for step in range(first, steps):
         for group in optimizer.param_groups:
             group["lr"] = settings.learning_rate * _schedule(step, steps, settings.warmup)
-        losses.append(_step(model, tokenizer, claims, optimizer, settings, step, list_rate))
+        losses.append(_step(model, tokenizer, claims, optimizer, settings, step))
         if not math.isfinite(losses[-1]):
             raise FloatingPointError(f"the loss is {losses[-1]} at step {step + 1}: try a lower learning_rate")
         if checkpoints is not None and (step + 1) % settings.checkpoint_every == 0:
@@ -112,9 +112,8 @@ def _step(
     optimizer: Any,
     settings: MaskedTraining,
     step: int,
-    list_rate: float,
 ) -> float:
-    batch, hidden = _sample(tokenizer, claims, settings, step, list_rate)
+    batch, hidden = _sample(tokenizer, claims, settings, step)
     optimizer.zero_grad()
     loss = model.loss(hide(tokenizer, batch, hidden), batch, hidden)
     loss.backward()
@@ -124,7 +123,7 @@ def _step(
 
 
 def _sample(
-    tokenizer: FieldTokenizer, claims: ClaimBatch, settings: MaskedTraining, step: int, list_rate: float = 0.0
+    tokenizer: FieldTokenizer, claims: ClaimBatch, settings: MaskedTraining, step: int
 ) -> tuple[ClaimBatch, np.ndarray[Any, np.dtype[np.bool_]]]:
     """The step's claims, of similar length so that little is padding, and what is hidden in them."""
     per_epoch = len(claims) // settings.batch_size
@@ -138,14 +137,16 @@ def _sample(
     noise = np.random.default_rng([settings.seed, 1, step])
     batch = _thinned(claims[chosen], settings.sparse_rate, noise).compact()
     drawn = choose_at_random(tokenizer, batch, settings.mask_rate, noise)
-    if list_rate:
-        drawn |= _whole_lists(tokenizer, batch, list_rate, noise)
+    if settings.list_rate:
+        drawn |= _whole_lists(tokenizer, batch, settings.list_rate, noise)
     return batch, closure(tokenizer, batch, drawn)
 
 
 def _whole_lists(tokenizer: FieldTokenizer, batch: ClaimBatch, rate: float, rng: np.random.Generator) -> Any:
     """All tokens of one list of codes, drawn anew for each of a share `rate` of the claims; (B, T)."""
     lists = [f.name for f in tokenizer.spec.fields if f.kind == "code" and len(f.columns) > 1]
+    if not lists:
+        return np.zeros(batch.shape, dtype=np.bool_)
     ids = np.array([tokenizer.field_id(name) for name in lists])
     chosen = np.where(rng.random(len(batch)) < rate, ids[rng.integers(len(ids), size=len(batch))], -1)
     return batch.mask & (batch.field_ids == chosen[:, None])

@@ -12,39 +12,42 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 
-from claimsformer.assessment.masked_model import MaskedClaimModel, Prediction
-from claimsformer.assessment.surprise import Surprises
+from claimsformer.assessment.masked_model import Prediction
+from claimsformer.assessment.surprise import Predictor, Surprises
 from claimsformer.errors import ConfigError
 from claimsformer.tokenizer.fields import ClaimBatch, FieldTokenizer, choose_field, closure, hide
 
-__all__ = ["Frequencies", "Question", "ask"]
+__all__ = ["Frequencies", "Question", "answer", "ask"]
 
 Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
+Ints = npt.NDArray[np.int64]
 Measure = Literal["surprise", "contrast", "tail", "presence"]
 
 
 @dataclass(frozen=True)
 class Question:
     """Hide the fields `hidden` (by default `field` alone; of a list the `ranks`, by default all) and read `field` by
-    `measure`, added up over its hidden tokens."""
+    `measure`: added up over its hidden tokens, as for a list that is wrong as a whole, or with `worst` the largest of
+    them, as for one line that is wrong among others."""
 
     field: str
     measure: Measure = "surprise"
     hidden: tuple[str, ...] = ()
     ranks: tuple[int, ...] = ()
+    worst: bool = False
 
     @property
     def name(self) -> str:
         """A name that no other question has."""
         ranks = f"[{','.join(map(str, self.ranks))}]" if self.ranks else ""
         beside = f" without {'+'.join(h for h in self.hidden if h != self.field)}" if len(self.hidden) > 1 else ""
-        return f"{self.field}{ranks} {self.measure}{beside}"
+        return f"{self.field}{ranks} {self.measure}{beside}{' at worst' if self.worst else ''}"
 
 
 class Frequencies:
@@ -69,21 +72,43 @@ class Frequencies:
             at = claims.mask & (claims.field_ids == tokenizer.field_id(field.name))
             counts = np.full((len(field.columns) + 1, where.stop - where.start), smoothing)
             np.add.at(counts, (claims.position_ids[at], claims.value_ids[at] - where.start), 1.0)
-            tables[field.name] = np.log(counts / counts.sum(axis=1, keepdims=True))
+            tables[field.name] = _as_saved(np.log(counts / counts.sum(axis=1, keepdims=True)))
             if amounts is not None and field.kind == "code" and len(field.columns) == 1:
-                levels[field.name] = _mean_by_value(at, claims.value_ids - where.start, amounts, counts.shape[1])
+                means = _mean_by_value(at, claims.value_ids - where.start, amounts, counts.shape[1])
+                levels[field.name] = _as_saved(means)
         return cls(tables, levels)
+
+    def to_arrays(self) -> dict[str, npt.NDArray[np.float32]]:
+        """Arrays by name, to be saved beside the weights."""
+        arrays = {f"frequencies.{name}": table for name, table in self.tables.items()}
+        arrays |= {f"levels.{name}": level for name, level in self.levels.items()}
+        return {name: array.astype(np.float32) for name, array in arrays.items()}
+
+    @classmethod
+    def from_arrays(cls, arrays: Mapping[str, Any]) -> Frequencies:
+        """The frequencies that `to_arrays` gave, among other arrays."""
+
+        def named(prefix: str) -> dict[str, Floats]:
+            return {k.removeprefix(prefix): v.astype(np.float64) for k, v in arrays.items() if k.startswith(prefix)}
+
+        return cls(named("frequencies."), named("levels."))
+
+
+def _as_saved(values: Floats) -> Floats:
+    """To the digits of float32, so that a model gives the same answers before and after it was saved."""
+    return values.astype(np.float32).astype(np.float64)
 
 
 def _mean_by_value(at: Bools, offsets: npt.NDArray[np.int32], amounts: Floats, size: int) -> Floats:
     rows, columns = np.nonzero(at & np.isfinite(amounts)[:, None])
     values = offsets[rows, columns]
     total, n = np.bincount(values, weights=amounts[rows], minlength=size), np.bincount(values, minlength=size)
-    return np.where(n > 0, total / np.maximum(n, 1), np.nanmean(amounts))
+    known = amounts[np.isfinite(amounts)]
+    return np.where(n > 0, total / np.maximum(n, 1), known.mean() if len(known) else 0.0)
 
 
 def ask(
-    model: MaskedClaimModel,
+    model: Predictor,
     tokenizer: FieldTokenizer,
     frequencies: Frequencies,
     claims: ClaimBatch,
@@ -96,46 +121,72 @@ def ask(
 
     Questions that hide the same are answered by one pass. Raises ConfigError for a question asked twice.
     """
-    names = [question.name for question in questions]
+    names = tuple(question.name for question in questions)
     if len(set(names)) != len(names):
         raise ConfigError(f"a question is asked twice: {sorted(n for n in set(names) if names.count(n) > 1)}")
     passes: dict[tuple[tuple[str, ...], tuple[int, ...]], list[int]] = {}
     for k, question in enumerate(questions):
         passes.setdefault((question.hidden or (question.field,), question.ranks), []).append(k)
-    values = np.full((len(claims), len(questions)), np.nan)
+    found = Surprises(
+        names, np.full((len(claims), len(names)), np.nan), np.zeros((len(claims), len(names)), dtype=np.int64)
+    )
     order = np.argsort(claims.lengths, kind="stable")
     for start in range(0, len(order), batch_size):
         rows = order[start : start + batch_size]
         batch = claims[rows].compact()
         for (hidden, ranks), asked in passes.items():
-            for guess, local in _guesses(model, tokenizer, batch, hidden, ranks):
-                for k in asked:
-                    if questions[k].field == guess.field:
-                        values[rows, k] = _added(_measured(questions[k].measure, guess, frequencies), local, len(rows))
+            chosen = np.zeros(batch.shape, dtype=np.bool_)
+            for name in hidden:
+                chosen |= choose_field(tokenizer, batch, name)
+            if ranks:
+                chosen &= np.isin(batch.position_ids, ranks)
+            part = {k: questions[k] for k in asked}
+            answer(model, tokenizer, frequencies, batch, chosen, part, found, rows)
         if on_batch is not None:
             on_batch(len(rows))
-    return Surprises(tuple(names), values, np.zeros(values.shape, dtype=np.int64))
+    return found
 
 
-def _guesses(
-    model: MaskedClaimModel,
+def answer(
+    model: Predictor,
     tokenizer: FieldTokenizer,
+    frequencies: Frequencies,
     batch: ClaimBatch,
-    hidden: tuple[str, ...],
-    ranks: tuple[int, ...],
-) -> list[tuple[Prediction, npt.NDArray[np.int64]]]:
-    """Predictions with the batch's row of each hidden token."""
-    chosen = np.zeros(batch.shape, dtype=np.bool_)
-    for name in hidden:
-        chosen |= choose_field(tokenizer, batch, name)
-    if ranks:
-        chosen &= np.isin(batch.position_ids, ranks)
+    chosen: Bools,
+    questions: Mapping[int, Question],
+    found: Surprises,
+    places: Ints,
+) -> None:
+    """One pass: hide the tokens `chosen` (B, T), and what would give them away, and write the answers into `found` in the
+    rows `places` (B,), in the column that each question stands under."""
     rows = np.flatnonzero(chosen.any(axis=1))
     if not len(rows):
-        return []
+        return
     part = batch[rows]
-    wanted = closure(tokenizer, part, chosen[rows])
-    return [(guess, rows[guess.rows]) for guess in model.predict(hide(tokenizer, part, wanted), part, wanted)]
+    hidden = closure(tokenizer, part, chosen[rows])
+    read = np.isin(part.field_ids, [tokenizer.field_id(question.field) for question in questions.values()])
+    if not (hidden & read).any():
+        return
+    for guess in model.predict(hide(tokenizer, part, hidden), part, hidden & read):
+        for k, question in questions.items():
+            if question.field == guess.field:
+                _record(found, k, question, guess, places[rows[guess.rows]], frequencies)
+
+
+def _record(
+    found: Surprises, k: int, question: Question, guess: Prediction, places: Ints, frequencies: Frequencies
+) -> None:
+    values, ranks = _measured(question.measure, guess, frequencies), guess.ranks
+    if question.ranks:
+        kept = np.isin(ranks, question.ranks)
+        places, values, ranks = places[kept], values[kept], ranks[kept]
+    order = np.argsort(values, kind="stable")  # the largest is written last
+    found.ranks[places[order], k] = ranks[order]
+    if question.worst:
+        found.values[places[order], k] = values[order]
+    else:
+        found.values[places, k] = 0.0
+        np.add.at(found.values[:, k], places, values)
 
 
 def _measured(measure: Measure, guess: Prediction, frequencies: Frequencies) -> Floats:
@@ -155,9 +206,3 @@ def _measured(measure: Measure, guess: Prediction, frequencies: Frequencies) -> 
         return tail
     listed: Floats = np.where(guess.truth > 0, -np.log(np.maximum(1 - p[:, 0], 1e-12)), 0.0)
     return listed
-
-
-def _added(values: Floats, rows: npt.NDArray[np.int64], n: int) -> Floats:
-    total = np.bincount(rows, weights=values, minlength=n)
-    seen = np.bincount(rows, minlength=n) > 0
-    return np.where(seen, total, np.nan)

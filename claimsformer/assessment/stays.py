@@ -9,20 +9,30 @@ from pathlib import Path
 from typing import Final
 
 import numpy as np
+import numpy.typing as npt
 import polars as pl
 
 from claimsformer.assessment.edits import EDITS, EditTables, flags, run_edits, switch_off
-from claimsformer.assessment.fusion import CLIP, Evidence
-from claimsformer.assessment.masked_model import MaskedClaimModel, MaskedModelConfig
-from claimsformer.assessment.masked_training import MaskedTraining, Progress, train_masked
-from claimsformer.assessment.questions import Frequencies, Question, ask
+from claimsformer.assessment.fusion import Evidence, firing_chances
+from claimsformer.assessment.masked_model import MaskedModelConfig
+from claimsformer.assessment.masked_training import MaskedTraining, Progress
+from claimsformer.assessment.questions import Question
+from claimsformer.assessment.reading import Reader, Reading
 from claimsformer.assessment.splits import check_disjoint
-from claimsformer.assessment.surprise import Calibration, Surprises
 from claimsformer.claims.readers import read_claims
 from claimsformer.tokenizer.fields import ClaimBatch, ClaimSpec, FieldSpec, FieldTokenizer, prepare_synpuf
 from claimsformer.tokenizer.fields.synpuf import CONDITIONS, IDENTIFIERS, SINCE_EDGES
 
-__all__ = ["STAY_DETAILS", "STAY_QUESTIONS", "STAY_SPEC", "STAY_TRAINING", "Stays", "prepare_stays", "stay_claims"]
+__all__ = [
+    "STAY_DETAILS",
+    "STAY_QUESTIONS",
+    "STAY_READING",
+    "STAY_SPEC",
+    "STAY_TRAINING",
+    "Stays",
+    "prepare_stays",
+    "stay_claims",
+]
 
 Tell = Callable[[str], None]
 
@@ -63,8 +73,7 @@ STAY_SPEC: Final = ClaimSpec(
         FieldSpec("px", "code", columns=_ranks("px", 6), hierarchy="icd9_procedure"),
     ),
 )
-STAY_TRAINING: Final = MaskedTraining(epochs=8, learning_rate=3e-3)
-LIST_RATE: Final = 0.2
+STAY_TRAINING: Final = MaskedTraining(epochs=8, learning_rate=3e-3, list_rate=0.2)
 STAY_QUESTIONS: Final = (
     Question("provider_state", "contrast"),
     Question("utilization_days", "tail"),
@@ -120,59 +129,47 @@ def stay_claims(frame: pl.DataFrame) -> pl.DataFrame:
     return kept.join(claims, on="claim_id", how="left", maintain_order="left")
 
 
+def _paid(frame: pl.DataFrame) -> npt.NDArray[np.float64]:
+    return frame["amt"].cast(pl.Float64).fill_null(float("nan")).to_numpy()
+
+
+STAY_READING: Final = Reading(STAY_SPEC, prepare_stays, _paid, STAY_QUESTIONS, STAY_DETAILS, STAY_TRAINING)
+
+
 class Stays:
-    """The fitted parts: tokenizer, masked model, frequencies, calibration, edit tables."""
+    """The fitted parts: the reader of stays, edit tables, and how often edits fire."""
 
     def __init__(self, frame: pl.DataFrame, settings: MaskedTraining, config: MaskedModelConfig, tell: Tell) -> None:
         # One member in ten calibrates; the others train.
         held = frame["bene"].hash(seed=settings.seed) % 10 == 0
         train, rest = frame.filter(~held), frame.filter(held)
         check_disjoint(train, rest, "bene")
-        prepared = prepare_stays(train)
-        self.tokenizer = FieldTokenizer(STAY_SPEC).fit(prepared)
-        self.model = MaskedClaimModel(self.tokenizer, config, settings.seed)
 
         def on_step(p: Progress) -> None:
             if p.step % 100 == 0 or p.step == p.steps:
                 tell(f"step {p.step} of {p.steps}, loss {p.loss:.3f}, {p.claims_per_second:.0f} claims/s")
 
-        encoded = self.tokenizer.encode(prepared)
         started = time.process_time()
-        self.losses = train_masked(self.model, self.tokenizer, encoded, settings, on_step=on_step, list_rate=LIST_RATE)
+        self.reader = Reader.fit(STAY_READING, train, config, settings, on_step=on_step)
         self.cpu_seconds = time.process_time() - started
-        amounts = train["amt"].cast(pl.Float64).fill_null(float("nan")).to_numpy()
-        self.frequencies = Frequencies.fit(self.tokenizer, encoded, amounts)
-        found, details = self.ask(rest.head(6000))
-        self.calibration, self.details = Calibration.fit(found), Calibration.fit(details)
+        self.reader.calibrate(self.reader.ask(self.encode(rest.head(6000))))
         claims = stay_claims(train)
         self.tables = switch_off(EditTables().learn(claims), claims.head(8000), None, most=0.1)
-        fired = flags(run_edits(stay_claims(rest), self.tables), rest.height).to_numpy()
-        self.edit_p = (1 + fired.sum(axis=0)) / (1 + rest.height)
+        self.edit_p = firing_chances(self._fired(rest))
 
-    def ask(self, frame: pl.DataFrame) -> tuple[Surprises, Surprises]:
-        """The model's answers to `STAY_QUESTIONS` and to `STAY_DETAILS`."""
-        questions = (*STAY_QUESTIONS, *STAY_DETAILS)
-        found = ask(self.model, self.tokenizer, self.frequencies, self.encode(frame), questions)
-        n = len(STAY_QUESTIONS)
-        return (
-            Surprises(found.fields[:n], found.values[:, :n], found.ranks[:, :n]),
-            Surprises(found.fields[n:], found.values[:, n:], found.ranks[:, n:]),
-        )
+    @property
+    def tokenizer(self) -> FieldTokenizer:
+        """The tokenizer that was fitted with the model."""
+        return self.reader.tokenizer
 
     def evidence(self, frame: pl.DataFrame) -> Evidence:
         """What edits and model say of each stay."""
-        (found, details), claims = self.ask(frame), stay_claims(frame)
-        fields = self.calibration.evidence(found)
-        answers = np.column_stack([found.values, details.values])
-        more = [
-            np.minimum(self.details.evidence(details), CLIP) / 3,
-            np.nan_to_num(np.clip(answers, -10, 30), nan=-1) / 5,
-        ]
-        return Evidence(
-            tuple(EDITS), flags(run_edits(claims, self.tables), claims.height).to_numpy(), found.fields, fields,
-            self.calibration.claim_p(fields.max(axis=1)), frame["amt"].fill_null(0.0).to_numpy(), np.column_stack(more),
-        )  # fmt: skip
+        answers, amount = self.reader.ask(self.encode(frame)), frame["amt"].fill_null(0.0).to_numpy()
+        return self.reader.evidence(answers, tuple(EDITS), self._fired(frame), amount)
 
     def encode(self, frame: pl.DataFrame) -> ClaimBatch:
         """Stays as arrays."""
-        return self.tokenizer.encode(prepare_stays(frame))
+        return self.reader.encode(frame)
+
+    def _fired(self, frame: pl.DataFrame) -> npt.NDArray[np.bool_]:
+        return flags(run_edits(stay_claims(frame), self.tables), frame.height).to_numpy()
