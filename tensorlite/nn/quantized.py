@@ -71,6 +71,21 @@ class QuantizedLinear(Module):
         scale = None if self.scale is None else self.scale._data
         return wrap(_wide(self.weight._data, scale))  # type: ignore[no-any-return]
 
+    def _load_from_state_dict(
+        self, state_dict: Any, prefix: str, local_metadata: dict[str, Any], strict: bool,
+        missing_keys: list[str], unexpected_keys: list[str], error_msgs: list[str],
+    ) -> None:  # fmt: skip
+        """Refuses a weight in another form, which a copy would cut down to integers."""
+        given, own = np.asarray(state_dict.get(prefix + "weight", self.weight)).dtype, self.weight._data.dtype
+        if given != own:
+            error_msgs.append(
+                f"{prefix}weight is stored as {own} here and {given} in the checkpoint: load that into a Linear, then quantize it"
+            )
+            return
+        super()._load_from_state_dict(
+            state_dict, prefix, local_metadata, strict, missing_keys, unexpected_keys, error_msgs
+        )
+
     def forward(self, input: Tensor) -> Tensor:
         z = _Product.apply(input, self.weight, self.scale)
         return z if self.bias is None else z + self.bias  # type: ignore[no-any-return]
@@ -81,12 +96,17 @@ class QuantizedLinear(Module):
 
 
 def quantize_linears(module: Module, dtype: str = "int8") -> Module:
-    """Replace every `Linear` inside `module`, in place, by its quantized form; returns the module (or the form, if it is a Linear itself)."""
-    if type(module) is Linear:
-        return QuantizedLinear.of(module, dtype)
-    for name, child in list(module.named_children()):
-        setattr(module, name, quantize_linears(child, dtype))
-    return module
+    """Replace every `Linear` inside `module`, in place, by its quantized form; returns the module (or the form, if it is a Linear itself).
+
+    A layer that is used in several places stays one layer. Hooks of a replaced layer are not taken over. If a layer cannot be quantized,
+    nothing is replaced.
+    """
+    forms = {id(m): QuantizedLinear.of(m, dtype).train(m.training) for m in module.modules() if type(m) is Linear}
+    for parent in list(module.modules()):
+        for name, child in list(parent._modules.items()):
+            if id(child) in forms:
+                setattr(parent, name, forms[id(child)])
+    return forms.get(id(module), module)
 
 
 __all__ = ["QuantizedLinear", "quantize_linears"]

@@ -38,6 +38,39 @@ def test_every_linear_of_a_module_is_replaced():
     assert model.state_dict()["0.weight"].dtype is tl.int8
 
 
+def test_a_layer_in_several_places_stays_one_layer():
+    model = tl.nn.Module()
+    model.a = model.b = tl.nn.Linear(4, 4).eval()
+    model.inner = tl.nn.Sequential(model.a)
+    quantize_linears(model)
+    assert type(model.a) is QuantizedLinear
+    assert model.a is model.b is model.inner[0]
+    assert not model.a.training
+
+
+def test_a_layer_that_cannot_be_quantized_leaves_all_as_they_were():
+    model = tl.nn.Sequential(tl.nn.Linear(2, 2), tl.nn.Linear(2, 2))
+    with tl.no_grad():
+        model[1].weight[0, 0] = float("nan")
+    with pytest.raises(ValueError, match="finite"):
+        quantize_linears(model)
+    assert [type(m) for m in model] == [tl.nn.Linear] * 2
+
+
+@pytest.mark.parametrize("dtype", ["int8", "bfloat16"])
+def test_a_checkpoint_of_floats_is_refused_and_changes_nothing(dtype):
+    linear = tl.nn.Linear(3, 2)
+    small = QuantizedLinear.of(linear, dtype)
+    before = small.dequantized().numpy()
+    for strict in (True, False):
+        with pytest.raises(RuntimeError, match="float32 in the checkpoint"):
+            small.load_state_dict(linear.state_dict(), strict=strict)
+    np.testing.assert_array_equal(small.dequantized().numpy(), before)
+    other = QuantizedLinear.of(tl.nn.Linear(3, 2), dtype)
+    other.load_state_dict(small.state_dict())
+    np.testing.assert_array_equal(other.dequantized().numpy(), before)
+
+
 def test_wrong_dtypes_are_named():
     with pytest.raises(ValueError, match="got 'int4'"):
         QuantizedLinear.of(tl.nn.Linear(2, 2), "int4")
