@@ -8,6 +8,7 @@ from typing import Literal
 import numpy as np
 
 from tensorlite.kernels.blocks import (
+    BLOCK_ELEMENTS,
     Array,
     delivered,
     destination,
@@ -62,16 +63,19 @@ def linear(
     result = destination(out, shape, x.dtype)
     rows = math.prod(x.shape[:-1])
     source, target = x.reshape(rows, x.shape[-1]), result.reshape(rows, shape[-1])
-    held = None if preactivation is None else preactivation.reshape(rows, shape[-1])
+    kept = None if preactivation is None else destination(preactivation, shape, x.dtype)
+    held = None if kept is None else kept.reshape(rows, shape[-1])
     matmul(source, weight.T, out=target)
-    if bias is not None or activation is not None:
+    if target.size <= BLOCK_ELEMENTS:
+        _finish(target, bias, activation, held)
+    elif bias is not None or activation is not None or held is not None:
 
         def block(start: int, stop: int) -> None:
             _finish(target[start:stop], bias, activation, None if held is None else held[start:stop])
 
         parallel_for(block, row_blocks(rows, shape[-1]))
-    elif preactivation is not None:
-        np.copyto(preactivation, result)
+    if kept is not None:
+        delivered(kept, preactivation)
     return delivered(result, out)
 
 
@@ -126,13 +130,14 @@ def sum_rows(g: Array, *, out: Array | None = None) -> Array:
         result[...] = 0
         return delivered(result, out)
     blocks = row_blocks(rows, columns, SUM_ROWS * columns)
-    partial = np.empty((len(blocks), columns), g.dtype)
+    partial = result[None] if len(blocks) == 1 else np.empty((len(blocks), columns), g.dtype)
 
     def block(start: int, stop: int) -> None:
         np.matmul(ones(stop - start, g.dtype), g[start:stop], out=partial[start // SUM_ROWS])
 
     parallel_for(block, blocks)
-    result[...] = partial[0] if len(blocks) == 1 else partial.sum(0, dtype=np.float64)
+    if len(blocks) > 1:
+        result[...] = partial.sum(0, dtype=np.float64)
     return delivered(result, out)
 
 

@@ -12,24 +12,21 @@ import functools
 import os
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-if (
-    TYPE_CHECKING
-):  # concurrent.futures and pathlib take longer to import than all of tensorlite: they wait until a pool starts
-    from concurrent.futures import ThreadPoolExecutor
+if TYPE_CHECKING:  # queue and pathlib take longer to import than all of this package: they wait until threads start
+    from queue import SimpleQueue
 
 Range = tuple[int, int]
 
 _lock = threading.RLock()
 _num_threads: int | None = None
-_pool: ThreadPoolExecutor | None = None
-_pool_size = 0
-_worker = threading.local()
+_inbox: SimpleQueue[Callable[[], None]] | None = None  # what the workers wait at
+_workers = 0
+_here = threading.local()
 _blas_regions = 0
 _blas_before = 1
 
@@ -78,15 +75,25 @@ def parallel_for(fn: Callable[[int, int], None], ranges: Sequence[Range]) -> Non
     Serial when there is one range, when the setting is one thread, or when called from inside another `parallel_for`.
     BLAS runs single-threaded meanwhile. The first exception of any call is raised once all threads have stopped.
     """
-    n = min(get_num_threads(), len(ranges))
-    if n <= 1 or getattr(_worker, "busy", False):
+    threads = get_num_threads()
+    if threads == 1 or getattr(_here, "busy", False):
         for start, stop in ranges:
             fn(start, stop)
         return
+    with single_threaded_blas:
+        if len(ranges) > 1:
+            _shared_out(fn, ranges, min(threads, len(ranges)))
+        else:
+            for start, stop in ranges:
+                fn(start, stop)
+
+
+def _shared_out(fn: Callable[[int, int], None], ranges: Sequence[Range], n: int) -> None:
+    """Call `fn` for each range, on this thread and n − 1 workers."""
     queue = deque(ranges)  # popleft is atomic; a shared queue balances uneven blocks
+    errors: list[BaseException] = []
 
     def drain() -> None:
-        _worker.busy = True
         try:
             while True:
                 try:
@@ -94,43 +101,82 @@ def parallel_for(fn: Callable[[int, int], None], ranges: Sequence[Range]) -> Non
                 except IndexError:
                     return
                 fn(start, stop)
-        except BaseException:
+        except BaseException as error:
             queue.clear()
-            raise
-        finally:
-            _worker.busy = False
+            errors.append(error)
 
-    with single_threaded_blas():
-        # np.errstate lives in a context variable: each worker gets the caller's.
-        with _lock:  # another thread may be about to replace the pool by a larger one
-            pool = _executor(n - 1)
-            futures = [pool.submit(contextvars.copy_context().run, drain) for _ in range(n - 1)]
-        try:
+    def help_out(at_work: threading.Lock) -> None:
+        with at_work:
             drain()
-        finally:
-            errors = [future.exception() for future in futures]
-    for error in errors:
-        if error is not None:
-            raise error
 
-
-@contextmanager
-def single_threaded_blas() -> Iterator[None]:
-    """Hold NumPy's BLAS at one thread, for code that splits work over threads itself; regions may nest and overlap."""
-    global _blas_regions, _blas_before
-    with _lock:
-        if _blas_regions == 0:
-            _blas_before = get_blas_threads()
-            if _blas_before != 1:
-                _set_blas_threads(1)
-        _blas_regions += 1
+    inbox, helpers = _workers_inbox(n - 1), [threading.Lock() for _ in range(n - 1)]
+    for at_work in helpers:
+        # np.errstate lives in a context variable: each helper gets the caller's.
+        inbox.put(functools.partial(contextvars.copy_context().run, help_out, at_work))
+    _here.busy = True
     try:
-        yield
+        drain()
     finally:
+        _here.busy = False
+        queue.clear()
+        # Wait for helpers at work, not for one that the system wakes late: it will find nothing left to do.
+        for at_work in helpers:
+            with at_work:
+                pass
+    for error in errors:
+        raise error
+
+
+def _workers_inbox(n: int) -> SimpleQueue[Callable[[], None]]:
+    """Where at least `n` workers wait for something to call."""
+    global _inbox, _workers
+    if _inbox is not None and _workers >= n:
+        return _inbox
+    with _lock:
+        if _inbox is None:
+            from queue import SimpleQueue
+
+            _inbox = SimpleQueue()
+        while _workers < n:
+            name = f"tensorlite_{_workers}"
+            threading.Thread(target=_work, args=(_inbox,), name=name, daemon=True).start()
+            _workers += 1
+        return _inbox
+
+
+def _work(inbox: SimpleQueue[Callable[[], None]]) -> None:
+    """The life of a worker: it sleeps until a loop asks for help."""
+    _here.busy = True
+    while True:
+        inbox.get()()
+
+
+class _SingleThreadedBlas:
+    """`with single_threaded_blas:` holds NumPy's BLAS at one thread, for code that splits work over threads itself.
+
+    Regions may nest, and overlap in several threads. A class, as entering a generator takes twice the time.
+    """
+
+    __slots__ = ()
+
+    def __enter__(self) -> None:
+        global _blas_regions, _blas_before
+        with _lock:
+            if _blas_regions == 0:
+                _blas_before = get_blas_threads()
+                if _blas_before != 1:
+                    _set_blas_threads(1)
+            _blas_regions += 1
+
+    def __exit__(self, *exc: object) -> None:
+        global _blas_regions
         with _lock:
             _blas_regions -= 1
             if _blas_regions == 0 and _blas_before != 1:
                 _set_blas_threads(_blas_before)
+
+
+single_threaded_blas = _SingleThreadedBlas()
 
 
 def get_blas_threads() -> int:
@@ -158,7 +204,7 @@ def _blas() -> _BlasFunctions:
     for folder in folders:
         for path in sorted(folder.glob("*openblas*")):
             try:
-                library = ctypes.CDLL(str(path))
+                library = ctypes.PyDLL(str(path))  # keeps the GIL: these calls take less time than its release
             except OSError:
                 continue
             for prefix in ("scipy_openblas", "openblas"):
@@ -172,24 +218,12 @@ def _blas() -> _BlasFunctions:
     return None, None
 
 
-def _executor(size: int) -> ThreadPoolExecutor:
-    global _pool, _pool_size
-    from concurrent.futures import ThreadPoolExecutor
-
-    with _lock:
-        if _pool is None or _pool_size < size:
-            if _pool is not None:
-                _pool.shutdown(wait=False)
-            _pool, _pool_size = ThreadPoolExecutor(size, thread_name_prefix="tensorlite"), size
-        return _pool
-
-
 def _forget_threads_after_fork() -> None:
     """A forked child has none of its parent's threads, and perhaps a lock that one of them held."""
-    global _lock, _pool, _pool_size, _worker, _blas_regions
+    global _lock, _inbox, _workers, _here, _blas_regions
     if _blas_regions:
         _set_blas_threads(_blas_before)
-    _lock, _pool, _pool_size, _worker, _blas_regions = threading.RLock(), None, 0, threading.local(), 0
+    _lock, _inbox, _workers, _here, _blas_regions = threading.RLock(), None, 0, threading.local(), 0
 
 
 if hasattr(os, "register_at_fork"):

@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 
 from ..kernels import matmul as kernel
-from ..kernels.threads import get_num_threads
 from .analytic import conj
 from .table import op
 
@@ -46,8 +45,8 @@ def matmul(x: Any, y: Any) -> Any:
 
 
 def product(x: Any, y: Any) -> Any:
-    """x @ y, shared out over threads where that is worth while."""
-    if type(x) is np.ndarray and type(y) is np.ndarray and x.dtype.kind == "f" and get_num_threads() > 1:
+    """x @ y; of floating arrays by the kernel, which knows the routine and the number of threads for each shape."""
+    if type(x) is np.ndarray and type(y) is np.ndarray and x.dtype.kind == "f":
         return kernel.matmul(x, y)
     return x @ y
 

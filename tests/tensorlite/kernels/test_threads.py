@@ -2,6 +2,7 @@ import os
 import subprocess
 import sys
 import threading
+import time
 
 import numpy as np
 import pytest
@@ -65,6 +66,39 @@ def test_an_exception_reaches_the_caller_and_the_next_loop_works(n):
     assert sorted(done) == [0, 1]
 
 
+def test_the_caller_does_not_wait_for_a_helper_that_comes_late():
+    threads.set_num_threads(2)
+    threads.parallel_for(lambda a, b: None, [(0, 1), (1, 2)])
+    inbox, release = threads._workers_inbox(1), threading.Event()
+    for _ in range(threads._workers):  # keep every worker away
+        inbox.put(release.wait)
+    done = []
+    try:
+        threads.parallel_for(lambda a, b: done.append(a), [(i, i + 1) for i in range(4)])
+        assert done == [0, 1, 2, 3]
+    finally:
+        release.set()
+    threads.parallel_for(lambda a, b: done.append(a), [(4, 5), (5, 6)])  # what the late ones find left does no harm
+    assert sorted(done) == [0, 1, 2, 3, 4, 5]
+
+
+def test_an_interrupt_stops_the_helpers_before_it_reaches_the_caller():
+    threads.set_num_threads(2)
+    begun, ended = [], []
+
+    def fn(start, stop):
+        begun.append(start)
+        if threading.current_thread() is threading.main_thread():
+            raise KeyboardInterrupt
+        time.sleep(0.01)
+        ended.append(start)
+
+    with pytest.raises(KeyboardInterrupt):
+        threads.parallel_for(fn, [(i, i + 1) for i in range(200)])
+    assert len(begun) < 200
+    assert len(ended) == len(begun) - 1
+
+
 def test_workers_see_the_error_state_of_the_caller():
     threads.set_num_threads(2)
     states = []
@@ -78,14 +112,25 @@ def test_one_setting_governs_blas_too():
     if threads._blas() == (None, None):
         pytest.skip("NumPy's BLAS is not an OpenBLAS that can be asked")
     assert threads.get_blas_threads() == 2
-    with threads.single_threaded_blas():
+    with threads.single_threaded_blas:
         assert threads.get_blas_threads() == 1
-        with threads.single_threaded_blas():
+        with threads.single_threaded_blas:
             assert threads.get_blas_threads() == 1
         threads.set_num_threads(1)
         assert threads.get_blas_threads() == 1
     assert threads.get_blas_threads() == 1
     threads.set_num_threads(2)
+    assert threads.get_blas_threads() == 2
+
+
+def test_blas_is_held_at_one_thread_inside_a_loop_of_one_range_too():
+    threads.set_num_threads(2)
+    if threads._blas() == (None, None):
+        pytest.skip("NumPy's BLAS is not an OpenBLAS that can be asked")
+    for ranges in ([(0, 1)], [(0, 1), (1, 2)]):
+        seen = []
+        threads.parallel_for(lambda a, b: seen.append(threads.get_blas_threads()), ranges)  # noqa: B023
+        assert set(seen) == {1}
     assert threads.get_blas_threads() == 2
 
 
