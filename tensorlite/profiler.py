@@ -5,7 +5,7 @@
     print(prof.table())
     prof.export_chrome_trace("step.json")  # for chrome://tracing or ui.perfetto.dev
 
-While a profile is taken, the two functions through which every op runs are replaced by timed ones; when none is taken, nothing is
+While a profile is taken, the few functions through which every op runs are replaced by timed ones; when none is taken, nothing is
 measured and nothing is paid. It times ops, not lines: the interpreter's time between ops is the difference to the wall clock, shown last.
 """
 
@@ -18,15 +18,17 @@ import time
 import tracemalloc
 from collections import defaultdict
 from collections.abc import Callable, Sequence
+from contextlib import ContextDecorator
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any
 
 import numpy as np
 
-from .autograd import engine, record
+from .autograd import engine, inplace, record
 from .autograd.graph import Node
 from .ops.flops import flops
+from .ops.index import is_basic
 from .ops.table import Op
 
 _clock = time.perf_counter_ns
@@ -73,7 +75,7 @@ class Row:
 
 
 class profile:
-    """A context manager that records every op run within it, on all threads.
+    """A context manager that records every op run within it, on all threads; entered again, it starts anew.
 
     With `memory`, NumPy's allocations are traced as well (`peak_memory`, in bytes above the start); that makes small ops several times
     slower, so times and memory are better taken separately.
@@ -85,7 +87,7 @@ class profile:
     def __init__(self, memory: bool = False) -> None:
         self.memory = memory
         self.events: list[Event] = []
-        self.wall = 0.0  # seconds
+        self._wall = 0.0
         self.peak_memory: int | None = None
         self._local = threading.local()
 
@@ -96,7 +98,9 @@ class profile:
         if _active is not None:
             raise RuntimeError("a profile is already being taken; end it before starting another")
         _active = self
+        self.events, self.peak_memory = [], None
         self._compute, self._run, self._accumulate = record.compute, engine.run, engine.accumulate
+        self._write, inplace.write = inplace.write, self._timed_write
         record.observers.append(_ignore)  # operators take their general path while somebody observes
         record.compute, engine.run, engine.accumulate = self._timed_compute, self._timed_run, self._timed_accumulate
         self._tracing = self.memory and not tracemalloc.is_tracing()
@@ -112,14 +116,20 @@ class profile:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         global _active
-        self.wall = (_clock() - self._began) / 1e9
+        self._wall = (_clock() - self._began) / 1e9
         if self.memory:
             self.peak_memory = tracemalloc.get_traced_memory()[1] - self._memory_before
         if self._tracing:
             tracemalloc.stop()
         record.compute, engine.run, engine.accumulate = self._compute, self._run, self._accumulate
+        inplace.write = self._write
         record.observers.remove(_ignore)
         _active = None
+
+    @property
+    def wall(self) -> float:
+        """Seconds that the profile has taken, or has been running for."""
+        return (_clock() - self._began) / 1e9 if _active is self else self._wall
 
     def _timed_compute(self, op: Op, values: list[Any]) -> tuple[Any, Any]:
         start, inner = self._open()
@@ -135,6 +145,18 @@ class profile:
         cost = flops(op.name, [a.shape for a in operands], results[0].shape) if results else 0
         self._add(op.name, "forward", start, duration, own, moved, cost, copied, tuple(a.shape for a in operands))
         return result
+
+    def _timed_write(self, op: Op, data: Any, values: list[Any]) -> None:
+        start, inner = self._open()
+        try:
+            self._write(op, data, values)
+        finally:
+            duration, own = self._close(start, inner)
+        given = _arrays(values)
+        at = op.name == "setitem" and is_basic(values[0])
+        written = data[values[0]].nbytes if at else _bytes(given[-1:]) or data.nbytes
+        copied = written if given and op.name == "setitem" else 0
+        self._add(op.name, "forward", start, duration, own, _bytes(given) + written, 0, copied, (data.shape,))
 
     def _timed_run(self, node: Node, g: Any, create_graph: bool) -> list[Any]:
         shapes, products = _operand_shapes(node), _products(node)
@@ -204,7 +226,7 @@ class profile:
 
     def table(self, sort_by: str = "total", row_limit: int = 20) -> str:
         """The rows as text, then the time outside ops and the peak of memory if it was traced."""
-        wall = self.wall * 1e3
+        wall, threads = self.wall * 1e3, len({e.thread for e in self.events})
         head = f"{'op':<30} {'calls':>6} {'forward ms':>11} {'backward ms':>11} {'% wall':>7} {'MB':>9} {'GFLOP':>8} {'GFLOP/s':>8} {'copied MB':>9}"
         lines = [head, "-" * len(head)]
         rows = self.rows(sort_by)
@@ -216,9 +238,8 @@ class profile:
             )
         inside = sum(r.total for r in rows)
         lines.append("-" * len(head))
-        lines.append(
-            f"ops {inside:.3f} ms of {wall:.3f} ms; outside ops {wall - inside:.3f} ms ({100 * (1 - inside / max(wall, 1e-9)):.1f} %)"
-        )
+        outside = f"outside ops {wall - inside:.3f} ms ({100 * (1 - inside / max(wall, 1e-9)):.1f} %)"
+        lines.append(f"ops {inside:.3f} ms of {wall:.3f} ms; {outside if threads <= 1 else f'on {threads} threads'}")
         ranges: defaultdict[str, float] = defaultdict(float)
         for e in self.events:
             if e.kind == "range":
@@ -246,17 +267,23 @@ class profile:
                 "name": e.name if e.kind != "backward" else f"{e.name} backward", "cat": e.kind, "ph": "X", "ts": e.start / 1e3, "dur": e.duration / 1e3,
                 "pid": os.getpid(), "tid": e.thread, "args": {"shapes": [list(s) for s in e.shapes], "bytes": e.bytes, "flops": e.flops},
             }
-            for e in self.events
+            for e in sorted(self.events, key=lambda e: e.start)
         ]  # fmt: skip
         with open(path, "w", encoding="utf-8") as file:
             json.dump({"traceEvents": events, "displayTimeUnit": "ms"}, file)
 
 
-class record_function:
-    """A named range of a profile, such as "optimizer" or "epoch 3"; nothing happens when no profile is being taken."""
+class record_function(ContextDecorator):
+    """A named range of a profile, such as "optimizer" or "epoch 3", as a context manager or a decorator.
+
+    Nothing happens when no profile is being taken.
+    """
 
     def __init__(self, name: str) -> None:
         self.name = name
+
+    def _recreate_cm(self) -> record_function:
+        return record_function(self.name)  # one for each call of a decorated function, which may call itself
 
     def __enter__(self) -> record_function:
         self._profile, self._start = _active, _clock()

@@ -31,7 +31,7 @@ def apply_inplace(op: Op, target: Variable, args: tuple[Any, ...], kwargs: dict[
     recording = mode.grad and (target._rg or any(isinstance(a, Variable) and a._rg for a in bound[1:]))
     _check_allowed(op, target, recording)
     if op.writes is not None and not recording:
-        op.writes(target._data, *(_unwrap(a, target) for a in bound[1:]))
+        write(op, target._data, [_unwrap(a, target) for a in bound[1:]])
         bump(target)
         return target
     result = apply(op, bound) if mode.pack is None else _apply_unpacked(op, bound)
@@ -48,6 +48,12 @@ def apply_inplace(op: Op, target: Variable, args: tuple[Any, ...], kwargs: dict[
         if mode.pack is not None:
             mode.pack.take(result._node)
     return target
+
+
+def write(op: Op, data: Any, values: list[Any]) -> None:
+    """Change `data` directly, by an op that can."""
+    assert op.writes is not None
+    op.writes(data, *values)
 
 
 def _apply_unpacked(op: Op, args: tuple[Any, ...]) -> Any:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from .graph import Node, Variable
+from .packing import Packed, packed
 
 
 @dataclass(slots=True)
@@ -55,7 +56,7 @@ def memory_report(*tensors: Variable) -> MemoryReport:
     for node in nodes:
         row = found.setdefault(node.op.name, Saved(node.op.name))
         row.nodes += 1
-        for a in _arrays(node.saved):
+        for a in _arrays(node.saved or packed(node)):
             row.arrays += 1
             memory = _memory(a)
             key = id(memory)
@@ -68,6 +69,9 @@ def memory_report(*tensors: Variable) -> MemoryReport:
 
 
 def _nodes(tensors: tuple[Variable, ...]) -> set[Node]:
+    for t in tensors:
+        if not isinstance(t, Variable):
+            raise TypeError(f"memory_report expects tensors, each as an argument of its own, got {type(t).__name__}")
     seen: set[Node] = set()
     stack = [t._node for t in tensors if t._node is not None]
     while stack:
@@ -79,10 +83,13 @@ def _nodes(tensors: tuple[Variable, ...]) -> set[Node]:
 
 
 def _arrays(saved: Any) -> Iterator[Any]:
-    """The ndarrays in what a node saved; a custom Function's context brings its own list."""
+    """The ndarrays in what a node saved; a custom Function's context brings its own list, hooks may have packed them as something else."""
     for v in saved or ():
+        v = v.kept if isinstance(v, Packed) else v
         if isinstance(v, np.ndarray):
             yield v
+        elif isinstance(v, Variable):
+            yield v._data
         elif isinstance(v, tuple | list):
             yield from _arrays(v)
         elif hasattr(v, "saved_tensors"):

@@ -78,10 +78,14 @@ class Packed:
         return t
 
 
+def packed(node: Node) -> Any:
+    """What `node` keeps in place of what it saved, None if it went through no hooks."""
+    return None if node.extras is None else node.extras.get(_KEY)
+
+
 def unpacked(node: Node) -> Any:
     """What `node` had saved, back from the hooks."""
-    assert node.extras is not None
-    return tuple([_plain(v) for v in node.extras[_KEY]])
+    return tuple([_plain(v) for v in packed(node)])
 
 
 def _plain(value: Any) -> Any:

@@ -96,3 +96,74 @@ def test_ops_of_other_threads_are_recorded():
 def test_ranges_outside_a_profile_do_nothing():
     with record_function("alone"):
         assert tl.ones(2).sum().item() == 2
+
+
+def test_writes_in_place_are_seen():
+    x, row = tl.zeros(6, 4), tl.ones(4)
+    with profile() as prof:
+        x[0] = row
+        x[1:3] = 2.0
+        x.add_(1)
+        x[tl.tensor([0, 5])] = row
+    assert [(e.name, e.bytes, e.copied) for e in prof.events if e.name == "setitem"] == [
+        ("setitem", 2 * 16, 16),
+        ("setitem", 2 * 16, 0),
+        ("setitem", 16 + 16 + 16, 16),
+    ]
+    assert [e.name for e in prof.events].count("add") == 1
+
+
+def test_entered_again_it_starts_anew():
+    prof = profile()
+    for _ in range(2):
+        with prof:
+            tl.ones(3).exp()
+        assert [e.name for e in prof.events] == ["exp"]
+        assert prof.rows()[0].total <= prof.wall * 1e3
+
+
+def test_a_table_can_be_read_while_the_profile_runs():
+    with profile() as prof:
+        assert "outside ops" in prof.table()
+        tl.ones(3).exp()
+        assert prof.rows()[0].total <= prof.wall * 1e3
+
+
+def test_the_time_between_ops_is_not_told_for_several_threads():
+    with profile() as prof:
+        threads = [threading.Thread(target=step) for _ in range(2)]
+        for t in threads:
+            t.start()
+        step()
+        for t in threads:
+            t.join()
+    assert "outside ops" not in prof.table()
+
+
+def test_events_of_a_chrome_trace_are_in_order_of_their_start(tmp_path):
+    with profile() as prof, record_function("outer"), record_function("inner"):
+        step()
+    prof.export_chrome_trace(tmp_path / "trace.json")
+    events = json.loads((tmp_path / "trace.json").read_text())["traceEvents"]
+    assert [e["name"] for e in events[:2]] == ["outer", "inner"]
+    starts = [e["ts"] for e in events]
+    assert starts == sorted(starts)
+
+
+def test_a_decorated_function_is_a_range_for_each_call():
+    @record_function("countdown")
+    def countdown(n):
+        return n and countdown(n - 1)
+
+    with profile() as prof:
+        countdown(2)
+    assert [e.name for e in prof.events] == ["countdown"] * 3
+
+
+def test_a_hook_that_drops_the_gradient_may_be_profiled():
+    w = tl.ones(3, requires_grad=True)
+    w.register_post_accumulate_grad_hook(lambda p: setattr(p, "grad", None))
+    with profile() as prof:
+        (w * 2).sum().backward()
+    assert w.grad is None
+    assert "accumulate_grad" in {e.name for e in prof.events}

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
 import tensorlite as tl
 from tensorlite.autograd import memory_report
@@ -52,3 +53,19 @@ def test_custom_functions_report_what_their_context_saved():
     y = Square.apply(tl.tensor(np.ones(6, np.float32), requires_grad=True))
     assert memory_report(y).total == 24
     assert tl.autograd.graph.memory_report(y).total == 24
+
+
+def test_what_hooks_have_packed_counts_as_it_is_kept():
+    x = tl.randn(100, requires_grad=True)
+
+    def kept(pack):
+        with tl.autograd.graph.saved_tensors_hooks(pack, lambda t: t):
+            return memory_report(x.exp()).total
+
+    assert kept(lambda t: t.half()) == kept(lambda t: t.numpy().astype(np.float16)) == 200
+    assert kept(lambda t: "on disk") == 0
+
+
+def test_other_arguments_than_tensors_are_named():
+    with pytest.raises(TypeError, match="got list"):
+        memory_report([tl.ones(2)])
