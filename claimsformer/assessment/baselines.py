@@ -76,7 +76,7 @@ def _number(frame: pl.DataFrame, train: pl.DataFrame, field: FieldSpec, rank: in
         group = field.group_column(rank)
         medians = train.group_by(group).agg(value.median().alias("__median")).filter(pl.col("__median") > 0)
         frame = frame.select(name, group).join(medians, on=group, how="left", maintain_order="left")
-        value = value / pl.col("__median").fill_null(train[name].cast(pl.Float64).median())
+        value = value / pl.col("__median").fill_null(pl.lit(train[name].cast(pl.Float64).median(), pl.Float64))
     return frame.select(value).to_series().to_numpy()
 
 

@@ -14,6 +14,7 @@ import numpy.typing as npt
 import polars as pl
 
 from claimsformer.assessment import baselines
+from claimsformer.assessment.curves import precision_by_recall, roc
 from claimsformer.assessment.edits import EDITS, Directory, flags, run_edits
 from claimsformer.assessment.fields import CLAIM_FIELDS, prepare
 from claimsformer.assessment.metrics import (
@@ -54,7 +55,8 @@ class Method:
 class Evaluation:
     """`types` holds AUROC by type of anomaly for the processor and for surprise alone; `dollars` the net dollars of
     reviewing by expected value, at the best fixed threshold, of everything and of nothing; `left_out` the methods that
-    could not run, and why."""
+    could not run, and why; `curves` for each method the true positive rate by false positive rate ("roc", at `curves.GRID`)
+    and the precision by recall ("precision", at the same without 0)."""
 
     n_claims: int
     n_suspicious: int
@@ -67,20 +69,11 @@ class Evaluation:
     dollars: dict[str, float]
     subgroups: dict[str, dict[str, float]]
     left_out: tuple[str, ...]
+    curves: dict[str, dict[str, tuple[float, ...]]]
 
     def to_dict(self) -> dict[str, Any]:
         """JSON values."""
         return asdict(self)
-
-    def lines(self) -> dict[str, str]:
-        """The figures in words, for a report."""
-        found = {
-            f"{m.name}{' (labels)' if m.labels else ''}": f"AUROC {m.auroc}, AUPRC {m.auprc}, "
-            f"precision at 50 {m.precision_at_50:.2f}"
-            for m in self.methods
-        }
-        found["calibration"] = f"Brier {self.brier:.4f}, expected calibration error {self.ece:.4f}"
-        return found | {f"net dollars, {name}": f"${value:,.0f}" for name, value in self.dollars.items()}
 
 
 def evaluate(
@@ -129,6 +122,13 @@ def evaluate(
         dollars=_dollars(processor, labels, table),
         subgroups=_subgroups(test, labels, scores["claimsformer"][1]),
         left_out=tuple(left_out),
+        curves={
+            "roc": {name: tuple(roc(labels, values).round(4).tolist()) for name, (_, values) in scores.items()},
+            "precision": {
+                name: tuple(precision_by_recall(labels, values).round(4).tolist())
+                for name, (_, values) in scores.items()
+            },
+        },
     )
 
 

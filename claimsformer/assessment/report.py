@@ -1,6 +1,7 @@
 """The report: one HTML file with everything in it, no network, light and dark, readable without scripts.
 
-Claims appear by their row, never by their number; of members there is nothing.
+Claims appear by their row, never by their number; of members there is nothing. What the claims at hand do not allow is
+named in its place, with the reason.
 """
 
 from __future__ import annotations
@@ -10,19 +11,35 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from html import escape
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import polars as pl
 
 from claimsformer.assessment.decision import Assessment
-from claimsformer.assessment.fields import CLAIM_FIELDS
 from claimsformer.assessment.processor import ClaimsProcessor
 from claimsformer.assessment.report_attention import ATTENTION_NOTE, attention_table
+from claimsformer.assessment.report_curves import curve_sections, figure_sections
+from claimsformer.assessment.report_parts import (
+    claim_in_full,
+    heat_map,
+    histogram,
+    scrolling,
+    section,
+    summary,
+    verdicts,
+)
+from claimsformer.errors import ConfigError
+from claimsformer.tokenizer.fields import ClaimBatch
 from tensorlite import viz
+
+if TYPE_CHECKING:
+    from claimsformer.assessment.evaluation import Evaluation
 
 __all__ = ["write_report"]
 
 Rows = Sequence[tuple[int, Assessment]]
-MOST = 60  # claims in full
+MOST, MOST_IN_HEAT_MAP = 60, 40  # claims in full, and in the heat map
 
 
 def write_report(
@@ -31,191 +48,102 @@ def write_report(
     processor: ClaimsProcessor,
     title: str,
     *,
-    truth: pl.Series | None = None,
-    metrics: Mapping[str, str] | None = None,
     claims: pl.DataFrame | None = None,
+    truth: pl.Series | None = None,
+    evaluation: Evaluation | None = None,
+    whole: Mapping[str, Any] | None = None,
 ) -> Path:
     """Write the report of these assessments, (row, assessment) each; returns its path.
 
-    With `claims`, in the order of the rows, the report shows where the model looked in the first suspicious one. `truth`
-    holds the type of a known anomaly per claim, null for none. `metrics` are lines for a table of figures.
+    `claims` are the claims of these rows, in their order, for a map of where the model looked. `truth` holds the type of a
+    known anomaly for each row, null for none: it allows curves. `evaluation` adds figures beside other methods. Where the
+    rows are some of a large file, `whole` is the `StreamedVerdicts.summary()` of all of it, with its `tenths()`. Raises
+    ConfigError where claims or truth are not as many as the rows.
     """
-    suspicious = sorted((p for p in rows if p[1].decision == "suspicious"), key=lambda p: -p[1].expected_value)
+    for name, given in (("claims", claims), ("truth", truth)):
+        if given is not None and len(given) != len(rows):
+            raise ConfigError(f"{name} must be as many as the rows of the report, {len(rows)}, got {len(given)}")
+    suspicious = sorted((p for p in rows if p[1].decision == "suspicious"), key=lambda p: -p[1].expected_value)[:MOST]
+    read = _read_by_the_model(rows, suspicious)
+    tenths = _tenths(rows) if whole is None else whole["tenths"]
     parts = [
-        _summary(rows, suspicious, processor, truth),
-        _figures(metrics),
-        _section("Suspicious claims", "by what reviewing them is expected to be worth", _table(suspicious[:MOST])),
-        _section("Surprise by field", _HEAT_NOTE, _heat_map(suspicious[:MOST])),
-        _attention(suspicious, processor, claims),
-        *(_claim(row, a) for row, a in suspicious[:MOST]),
-        _section("Probabilities", "how many claims fall into each tenth", _histogram(rows)),
-        _section("Training", f"loss in nats per hidden field, {processor.n_history_:,} claims of history",
-                 _curve(processor)),
-        _section("The model", "its computation graph: one claim through the masked claim-field transformer",
-                 _graph(processor)),
+        summary(rows, processor.model_version, truth, whole, processor.calibrated),
+        figure_sections(evaluation),
+        section("Suspicious claims", "By what reviewing them is expected to be worth.", verdicts(suspicious))
+        if suspicious else section("Suspicious claims", "None.", ""),
+        section("Surprise by field", _HEAT_NOTE, heat_map(read[:MOST_IN_HEAT_MAP], {row for row, _ in suspicious}))
+        if read else section("Surprise by field", _NOT_READ, ""),
+        _attention(rows, read, processor, claims),
+        section("Suspicious claims in full", "Open one for all its reasons and for similar past claims.",
+                "".join(claim_in_full(row, a) for row, a in suspicious)) if suspicious else "",
+        section("Probabilities", "How many claims fall into each tenth.", histogram(tenths)),
+        curve_sections(rows, processor.costs, truth, evaluation),
+        _training(processor),
+        section("The model", "Its computation graph: one claim through the masked claim-field transformer.",
+                _graph(processor)),
     ]  # fmt: skip
     target = Path(path)
-    body = "\n".join(part for part in parts if part)
-    target.write_text(_PAGE.format(title=escape(title), style=_STYLE, body=body), encoding="utf-8")
+    target.write_text(_PAGE.format(title=escape(title), style=_STYLE, body="\n".join(parts)), encoding="utf-8")
     return target
-
-
-def _section(title: str, note: str, content: str) -> str:
-    return f"<section><h2>{escape(title)}</h2><p class='note'>{escape(note)}</p>{content}</section>" if content else ""
-
-
-def _summary(rows: Rows, suspicious: Rows, processor: ClaimsProcessor, truth: pl.Series | None) -> str:
-    review = [a for _, a in rows if a.action == "review"]
-    facts = {
-        "claims": f"{len(rows):,}",
-        "suspicious": f"{len(suspicious):,}",
-        "to review": f"{len(review):,}",
-        "at risk in them": f"${sum(a.amount_at_risk for a in review):,.0f}",
-        "expected gain of reviews": f"${sum(a.expected_value for a in review):,.0f}",
-        "judged by edits alone": f"{sum(a.abstained for _, a in rows):,}",
-    }
-    if truth is not None:
-        planted = truth.is_not_null().to_list()
-        caught = sum(planted[row - 1] for row, _ in suspicious)
-        facts["anomalies planted / found"] = f"{sum(planted)} / {caught}"
-    cells = "".join(f"<div><b>{escape(v)}</b><span>{escape(k)}</span></div>" for k, v in facts.items())
-    calibrated = rows[0][1].calibrated if rows else False
-    basis = (
-        "Probabilities are calibrated on labelled claims that trained nothing else."
-        if calibrated
-        else "No labels were given: probabilities follow from a prior and the edits' stated weights."
-    )
-    return (
-        f"<section><div class='facts'>{cells}</div><p class='note'>Model {escape(processor.model_version)}. {basis} "
-        "A suspicious claim is one for a person to look at; nothing is denied by this program.</p></section>"
-    )
-
-
-def _figures(metrics: Mapping[str, str] | None) -> str:
-    if not metrics:
-        return ""
-    lines = "".join(f"<tr><th scope='row'>{escape(k)}</th><td>{escape(v)}</td></tr>" for k, v in metrics.items())
-    return _section("Figures", "with 95 % bootstrap intervals", f"<table>{lines}</table>")
-
-
-def _dollars(amount: float) -> str:
-    return f"{'-' if amount < 0 else ''}${abs(amount):,.2f}"
-
-
-def _table(rows: Rows) -> str:
-    if not rows:
-        return "<p>None.</p>"
-    lines = []
-    for row, a in rows:
-        reason = f"<code>{escape(a.reasons[0].code)}</code> {escape(a.reasons[0].evidence)}" if a.reasons else ""
-        lines.append(
-            f"<tr><td class='n'><a href='#c{row}'>{row}</a></td><td>{a.action}</td><td class='n'>{a.probability:.3f}</td>"
-            f"<td class='n'>{_dollars(a.amount_at_risk)}</td><td class='n'>{_dollars(a.expected_value)}</td>"
-            f"<td>{reason}</td></tr>"
-        )
-    head = "".join(f"<th scope='col'>{name}</th>" for name in
-                   ("row", "action", "probability", "at risk", "expected gain", "first reason"))  # fmt: skip
-    body = "".join(lines)
-    return f"<div class='wide' tabindex='0'><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>"
 
 
 _HEAT_NOTE = (
     "-log10 of each field's p-value: 2 means that one of a hundred ordinary claims surprises as much there. "
-    "Darker is more surprising; empty fields are left white."
+    "Darker is more surprising; what a claim does not hold is left empty. Where no suspicious claim was read by the full "
+    "model, the most surprising claims are shown."
 )
+_NOT_READ = "Left out: the full model read none of these claims; the edits alone judged them."
 
 
-def _heat_map(rows: Rows) -> str:
-    if not rows:
-        return ""
-    names = [name for name, _ in Counter(n for _, a in rows for n in a.surprises).most_common()]
-    order = [name for name in CLAIM_FIELDS if name in names]
-    order = sorted(names, key=lambda n: (order.index(n) if n in order else -1, n))
-    head = "<th scope='col'>row</th>" + "".join(
-        f"<th scope='col' class='v'><span>{escape(n)}</span></th>" for n in order
-    )
-    lines = []
-    for row, a in rows[:40]:
-        cells = "".join(_cell(a.surprises.get(name)) for name in order)
-        lines.append(f"<tr><th scope='row' class='n'><a href='#c{row}'>{row}</a></th>{cells}</tr>")
-    return (
-        f"<div class='wide' tabindex='0'><table class='heat'><thead><tr>{head}</tr></thead>"
-        f"<tbody>{''.join(lines)}</tbody></table></div>"
-    )
+def _read_by_the_model(rows: Rows, suspicious: Rows) -> Rows:
+    """The suspicious claims that the full model judged; where there is none, the claims that surprised it most."""
+    read = [p for p in suspicious if p[1].surprises and not p[1].abstained]
+    if read:
+        return read
+    others = (p for p in rows if p[1].surprises and not p[1].abstained)
+    return sorted(others, key=lambda p: (p[1].p_value, p[0]))[:MOST_IN_HEAT_MAP]
 
 
-def _cell(value: float | None) -> str:
-    if value is None:
-        return "<td></td>"
-    level = min(9, int(2 * value))
-    return f"<td class='h{level}'>{abs(value):.1f}</td>"
-
-
-def _attention(suspicious: Rows, processor: ClaimsProcessor, claims: pl.DataFrame | None) -> str:
-    judged = [row for row, a in suspicious if not a.abstained]
-    if claims is None or not judged:
-        return ""
-    table = attention_table(processor.model, processor.tokenizer, claims.slice(judged[0] - 1, 1))
-    return _section(f"Where the model looked in row {judged[0]}", ATTENTION_NOTE, table)
-
-
-def _claim(row: int, a: Assessment) -> str:
-    reasons = "".join(
-        f"<li><code>{escape(r.code)}</code> <b>{escape(r.field)}</b>: {escape(r.evidence)}"
-        f"<br><span class='note'>{escape(r.id)}: {escape(r.text)}{'; ' + escape(r.hint) if r.hint else ''}</span></li>"
-        for r in a.reasons
-    )
-    similar = "".join(f"<li>{s.similarity:.2f}, {escape(s.outcome)}: {escape(s.summary)}</li>" for s in a.similar)
-    abstained = (
-        f"<p>The model abstained, the edits alone decide: {escape(a.abstained_because)}.</p>" if a.abstained else ""
-    )
-    return (
-        f"<details id='c{row}'><summary>Row {row}: {a.decision}, {a.action}, probability {a.probability:.3f}, "
-        f"${a.amount_at_risk:,.2f} at risk</summary>{abstained}<ul>{reasons or '<li>several weak signs together</li>'}</ul>"
-        f"<p class='note'>Similar past claims (their outcome in the labels):</p><ul>{similar or '<li>none kept</li>'}</ul>"
-        f"<p class='note'>p-value of the surprise {a.p_value:.4f}; claim {a.claim_digest[:16]}</p></details>"
-    )
-
-
-def _histogram(rows: Rows) -> str:
+def _tenths(rows: Rows) -> list[int]:
     counts = Counter(min(9, int(10 * a.probability)) for _, a in rows)
-    lines = []
-    for k in range(10):
-        width = 100 * counts[k] / max(1, max(counts.values(), default=1))
-        lines.append(
-            f"<tr><th scope='row' class='n'>{k / 10:.1f} to {(k + 1) / 10:.1f}</th><td class='n'>{counts[k]}</td>"
-            f"<td class='bar'><i style='width:{width:.1f}%'></i></td></tr>"
-        )
-    return f"<table class='bars'>{''.join(lines)}</table>"
+    return [counts[k] for k in range(10)]
 
 
-def _curve(processor: ClaimsProcessor) -> str:
+def _attention(rows: Rows, read: Rows, processor: ClaimsProcessor, claims: pl.DataFrame | None) -> str:
+    title = "Where the model looked"
+    if claims is None:
+        return section(title, "Left out: the claims themselves were not given to this report.", "")
+    if not read:
+        return section(title, _NOT_READ, "")
+    chosen = read[0][0]
+    place = next(k for k, (row, _) in enumerate(rows) if row == chosen)
+    table = attention_table(processor.model, processor.tokenizer, claims.slice(place, 1))
+    return section(f"{title} in row {chosen}", ATTENTION_NOTE, table)
+
+
+def _training(processor: ClaimsProcessor) -> str:
     losses = processor.losses_
     if len(losses) < 2:
-        return ""
+        return section("Training", "Left out: the model's folder keeps no losses.", "")
     width = max(1, len(losses) // 40)
     smooth = [sum(losses[max(0, i - width) : i + 1]) / (i + 1 - max(0, i - width)) for i in range(len(losses))]
     along = "share of the training (%)"
     shares = [100 * i / (len(losses) - 1) for i in range(len(losses))]
-    return viz.training_curves({along: shares, "loss": losses, "smoothed loss": smooth}, x=along, title="Training").svg
+    drawn = viz.training_curves(
+        {along: shares, "loss": losses, "smoothed loss": smooth}, x=along, y="nats per hidden field", title="Training"
+    )
+    note = f"Loss in nats per hidden field, {processor.n_history_:,} claims of history."
+    return section("Training", note, scrolling("Training", drawn.svg))
 
 
 def _graph(processor: ClaimsProcessor) -> str:
-    import numpy as np
-
     model, tokenizer = processor.model, processor.tokenizer
     field = np.arange(1, min(12, tokenizer.field_size), dtype=np.int32)[None]
-    from claimsformer.tokenizer.fields import ClaimBatch
-
     blank = np.zeros_like(field)
     value = tokenizer.field_starts[field]
     batch = ClaimBatch(value, blank, field, blank, blank.astype(np.float32), field > 0)
     drawing = viz.graph(model, batch, record=False, name="MaskedClaimModel").svg(depth=2)
-    return f"<div class='wide' tabindex='0'>{_without_prolog(drawing)}</div>"
-
-
-def _without_prolog(svg: str) -> str:
-    return re.sub(r"^<\?xml[^>]*\?>\s*", "", svg)
+    return scrolling("Computation graph", re.sub(r"^<\?xml[^>]*\?>\s*", "", drawing))
 
 
 _STYLE = """
@@ -225,7 +153,8 @@ _STYLE = """
 body{margin:0 auto;max-width:72rem;padding:1rem;font:15px/1.5 system-ui,sans-serif;background:var(--paper);color:var(--ink)}
 h1{font-size:1.5rem;margin:.5rem 0 1rem}h2{font-size:1.1rem;margin:2rem 0 .2rem}a{color:var(--accent)}
 .note{color:var(--faint);margin:.2rem 0 .6rem}.facts{display:flex;flex-wrap:wrap;gap:1.2rem}.facts div{display:grid}
-.facts b{font-size:1.4rem;font-variant-numeric:tabular-nums}.facts span{color:var(--faint)}
+.facts{margin:.5rem 0}.facts dd{margin:0;font-size:1.4rem;font-weight:700;font-variant-numeric:tabular-nums}
+.facts dt{color:var(--faint)}
 .wide{overflow-x:auto}table{border-collapse:collapse}th,td{padding:.25rem .6rem;text-align:left;vertical-align:top;
 border-bottom:1px solid var(--line)}.n{text-align:right;font-variant-numeric:tabular-nums;white-space:nowrap}
 th{font-weight:600}.bars{width:100%}.bar{width:70%}.bar i{display:block;height:.9rem;background:var(--bar);min-width:1px}
@@ -233,8 +162,10 @@ th{font-weight:600}.bars{width:100%}.bar{width:70%}.bar i{display:block;height:.
 .heat .v span{writing-mode:vertical-rl;transform:rotate(180deg)}details{border-bottom:1px solid var(--line);padding:.4rem 0}
 summary{cursor:pointer}svg{max-width:100%;height:auto}code{color:var(--mark)}
 """ + "".join(
-    # From paper to a strong red in ten steps, with ink that keeps its contrast.
-    f".h{k}{{background:rgb({255 - 5 * k} {240 - 21 * k} {235 - 22 * k});color:{'#1F2937' if k < 6 else '#FFFFFF'}}}"
+    # From paper to a strong red in ten steps; no step is so middling that neither dark nor white ink can be read on it.
+    f".h{k}{{background:rgb({255 - 4 * k} {240 - 18 * k} {235 - 19 * k});color:#1F2937}}"
+    if k < 7
+    else f".h{k}{{background:rgb({368 - 24 * k} {148 - 14 * k} {126 - 12 * k});color:#FFFFFF}}"
     for k in range(10)
 )
 

@@ -11,6 +11,7 @@ import polars as pl
 import tensorlite as tl
 from claimsformer.assessment.fields import prepare
 from claimsformer.assessment.masked_model import MaskedClaimModel
+from claimsformer.assessment.report_parts import scrolling
 from claimsformer.claims.frames import conform
 from claimsformer.tokenizer.fields import ClaimBatch, FieldTokenizer
 from claimsformer.transformer.inspection import attention_rollout, capture
@@ -43,9 +44,10 @@ def attention_table(model: MaskedClaimModel, tokenizer: FieldTokenizer, claims: 
         f"<tr><th scope='row'>{escape(name)}</th>{''.join(_cell(share) for share in row)}</tr>"
         for name, row in zip(names, shares, strict=True)
     ]
-    return (
-        "<div class='wide' tabindex='0'><table class='heat'><thead><tr><th scope='col'>field</th>"
-        f"{head}</tr></thead><tbody>{''.join(lines)}</tbody></table></div>"
+    return scrolling(
+        "Attention between the fields of a claim",
+        "<table class='heat'><thead><tr><th scope='col'>field</th>"
+        f"{head}</tr></thead><tbody>{''.join(lines)}</tbody></table>",
     )
 
 

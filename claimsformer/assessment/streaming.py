@@ -10,7 +10,7 @@ with the same bytes as one that was not.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, Final
@@ -25,7 +25,7 @@ from claimsformer.assessment.explain import edit_reasons
 from claimsformer.assessment.processor import ClaimsProcessor
 from claimsformer.assessment.streaming_spill import ROW, Spill, at_most_claims, long_days
 from claimsformer.assessment.streaming_store import WorkFolder, fingerprint
-from claimsformer.claims.frames import conform
+from claimsformer.claims.frames import claims_schema, conform
 from claimsformer.claims.readers import read_claims
 from claimsformer.errors import ConfigError
 
@@ -303,11 +303,27 @@ class StreamedVerdicts:
             review=review.sum(),
             abstained=pl.col("abstained").sum(),
             full_model=pl.col("full_model").sum(),
+            amount_at_risk=pl.col("amount_at_risk").filter(review).sum().round(2),
             expected_value=pl.col("expected_value").filter(review).sum().round(2),
         )
         return self.counts | found.collect().row(0, named=True) | {
             "model_version": self.model_version, "calibrated": self.calibrated
         }  # fmt: skip
+
+    def tenths(self) -> list[int]:
+        """How many claims have a probability in each tenth of the scale."""
+        tenth = (pl.col("probability") * 10).floor().clip(0, 9).cast(pl.Int64).alias("tenth")
+        counts = dict(self._table().select(tenth).group_by("tenth").len().collect().iter_rows())
+        return [counts.get(k, 0) for k in range(10)]
+
+    def claims(self, rows: Sequence[int]) -> pl.DataFrame:
+        """The claims of these rows (from 1), in their order."""
+        wanted = pl.Series([row - 1 for row in rows], dtype=pl.UInt32)
+        empty = pl.DataFrame(schema=dict(claims_schema()) | {ROW: pl.UInt32})
+        files = sorted(self.work.glob("claims/*/*.parquet"))
+        found = [pl.read_parquet(file).filter(pl.col(ROW).is_in(wanted.implode())) for file in files]
+        order = pl.DataFrame({ROW: wanted})
+        return conform(order.join(pl.concat([empty, *found]), on=ROW, how="left", maintain_order="left"))
 
     def worth_most(self, n: int) -> list[tuple[int, Assessment]]:
         """The suspicious claims that are expected to be worth most, as (row from 1, assessment)."""

@@ -109,11 +109,14 @@ def command(
         found = verdicts.all() if few else verdicts.worth_most(max(show, MOST_REPORTED if report else 1))
         if out:
             verdicts.write(out, with_ids=with_ids, on_progress=tell)
-    if report:
-        from claimsformer.assessment.report import write_report
+        if report:
+            from claimsformer.assessment.report import write_report
 
-        more = "" if few else f": the {len(found)} of {summary['suspicious']:,} suspicious claims that are worth most"
-        write_report(report, found, processor, f"Assessment of {Path(file).name}{more}")
+            more = "" if few else f": the {len(found)} of {summary['suspicious']:,} suspicious claims worth most"
+            write_report(
+                report, found, processor, f"Assessment of {Path(file).name}{more}",
+                claims=verdicts.claims([row for row, _ in found]), whole=summary | {"tenths": verdicts.tenths()},
+            )  # fmt: skip
     suspicious = sorted((p for p in found if p[1].decision == "suspicious"), key=lambda p: -p[1].expected_value)[:show]
     if as_json:
         listed = found if few else suspicious

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -11,6 +12,7 @@ from claimsformer.cli.common import as_json, directory_options, load_directory, 
 if TYPE_CHECKING:
     import polars as pl
 
+    from claimsformer.assessment import ClaimsProcessor, Directory
     from claimsformer.assessment.evaluation import Evaluation
 
 __all__ = ["command"]
@@ -21,6 +23,7 @@ Examples:
   claimsformer evaluate --synpuf --samples 2 --epochs 1
   claimsformer evaluate --provider-fraud
   claimsformer evaluate --canaries 300
+  claimsformer evaluate --report evaluation.html
   claimsformer evaluate test.parquet --history train.parquet --truth truth.csv --model my_model
 """
 
@@ -37,6 +40,7 @@ Examples:
 @click.option("--canaries", type=click.IntRange(min=15), help="Does training remember single claims? Plant so many.")
 @click.option("--epochs", type=click.IntRange(min=1), help="With --synpuf (8) and --canaries (as train: 10).")
 @click.option("--samples", type=click.IntRange(1, 10), default=10, show_default=True, help="With --synpuf: to fit on.")
+@click.option("--report", type=click.Path(dir_okay=False), help="Write an HTML report here (not for experiments).")
 @click.option("--bootstrap", type=click.IntRange(min=20), default=200, show_default=True)
 @reading_options
 @directory_options
@@ -53,6 +57,7 @@ def command(
     canaries: int | None,
     epochs: int | None,
     samples: int,
+    report: str | None,
     bootstrap: int,
     format_: str | None,
     mapping: str | None,
@@ -67,6 +72,10 @@ def command(
     model of its own, on generated claims or FILE, with claims planted whose details are random, and reports how much
     likelier these are than others like them that were not there.
     """
+    if report and (provider_fraud or synpuf or canaries is not None):
+        raise click.UsageError(
+            "--report shows one model on claims with known truth.\nTry: claimsformer evaluate --report evaluation.html"
+        )
     if provider_fraud:
         _provider_fraud(seed, bootstrap, as_json)
         return
@@ -76,8 +85,6 @@ def command(
     if canaries is not None:
         _canaries(read(file, format_, mapping, rejects)[0] if file else None, canaries, claims, epochs, seed, as_json)
         return
-    import polars as pl
-
     from claimsformer.assessment.evaluation import evaluate
     from claimsformer.cli.output import print_json, progress
 
@@ -94,21 +101,60 @@ def command(
             )
         test, train = read(file, format_, mapping, rejects)[0], read(history, format_, mapping, None)[0]
         directory = load_directory(providers, members)
-        known = pl.read_csv(truth, schema_overrides={"claim_id": pl.String})
-        fields = pl.col("field").cast(pl.List(pl.String)) if "fields" not in known.columns else pl.col("fields")
-        if "fields" in known.columns:
-            fields = pl.col("fields").fill_null("").str.split("|")
-        known = known.with_columns(fields.alias("fields"))
-        if "scope" not in known.columns:
-            known = known.with_columns(scope=pl.lit("claim"))
+        known = _truth(truth)
     with progress(quiet=as_json) as tell:
         found = evaluate(
             processor, train, test, known, directory=directory, seed=seed, n_bootstrap=bootstrap, on_progress=tell
         )
+        if report:
+            _write_report(
+                report, processor, found, test, known, directory, "generated claims" if file is None else file
+            )
     if as_json:
         print_json(found.to_dict() | {"model_version": processor.model_version})
     else:
         _show(found)
+
+
+def _truth(path: str) -> pl.DataFrame:
+    """The anomalies as `generate --truth` lists them; of a list of your own only claim_id is needed."""
+    import polars as pl
+
+    from claimsformer.errors import ReadError
+
+    found = pl.read_csv(path, infer_schema=False)
+    if "claim_id" not in found.columns:
+        raise ReadError(
+            f"{Path(path).name!r} has no column claim_id, got {', '.join(found.columns)}",
+            hint="One line for each anomaly: claim_id, and where you know them type and field.",
+        )
+    absent = {"type": pl.lit("anomaly"), "field": pl.lit(None, pl.String)}
+    found = found.with_columns(value.alias(name) for name, value in absent.items() if name not in found.columns)
+    listed = "fields" if "fields" in found.columns else "field"
+    whose = pl.when(pl.col("field").is_not_null()).then(pl.lit("claim")).otherwise(pl.lit("unknown"))
+    return found.with_columns(
+        fields=pl.col(listed).fill_null("").str.split("|"),
+        scope=pl.col("scope") if "scope" in found.columns else whose,
+    )
+
+
+def _write_report(
+    report: str,
+    processor: ClaimsProcessor,
+    found: Evaluation,
+    test: pl.DataFrame,
+    truth: pl.DataFrame,
+    directory: Directory,
+    what: str,
+) -> None:
+    from claimsformer.assessment.report import write_report
+
+    rows = list(enumerate(processor.assess(test, directory=directory), start=1))
+    known = test.select("claim_id").join(
+        truth.select("claim_id", "type").unique("claim_id"), on="claim_id", how="left", maintain_order="left"
+    )["type"]
+    title = f"Evaluation on {Path(what).name}"
+    write_report(report, rows, processor, title, claims=test, truth=known, evaluation=found)
 
 
 def _synpuf(epochs: int, samples: int, seed: int, bootstrap: int, as_json: bool) -> None:
@@ -227,7 +273,7 @@ def _show(found: Evaluation) -> None:
             f"surprise alone {found.localisation['surprise alone']:.2f} (n = {found.localisation['n']:.0f})"
         )
     for name, value in found.dollars.items():
-        out.print(f"net dollars, {name}: ${value:,.0f}", markup=False)
+        out.print(f"net dollars, {name}: {'-' if value < 0 else ''}${abs(value):,.0f}", markup=False)
     for line in found.left_out:
         out.print(f"left out: {line}", markup=False)
     click.echo("Figures for programs: claimsformer evaluate --json")

@@ -31,13 +31,14 @@ def training_curves(
     keys: Sequence[str] | None = None,
     log: bool = False,
     title: str = "Training",
+    y: str = "value",
     theme: Theme = "auto",
 ) -> Picture:
     """Lines of a training history: columns (`{"loss": [...]}`) or rows (`[{"step": 1, "loss": ...}]`), missing values
     allowed.
 
     `x` names the column along the bottom (default: "step", "epoch", else the row number); `keys` choose the lines
-    (default: every number that is not `x`, at most seven). The best value is marked: the least of a loss or error, the
+    (default: every number that is not `x`, at most seven), and `y` names what they measure. The best value is marked: the least of a loss or error, the
     largest of a score. Raises `ValueError` when nothing is left to draw.
     """
     columns = _columns(history)
@@ -51,7 +52,7 @@ def training_curves(
     length = max(len(columns[key]) for key in chosen)
     xs = list(columns[along]) if along is not None else [float(i) for i in range(length)]
     lines = {key: columns[key] for key in chosen}
-    return _lines(title, xs, lines, along or "row", "value", log, theme)
+    return _lines(title, xs, lines, along or "row", y, log, theme)
 
 
 def gradient_flow(

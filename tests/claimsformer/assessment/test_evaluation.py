@@ -8,6 +8,7 @@ import pytest
 
 from claimsformer.assessment import Costs
 from claimsformer.assessment.baselines import ecod
+from claimsformer.assessment.curves import GRID, net_dollars_by_threshold, precision_by_recall, roc
 from claimsformer.assessment.evaluation import evaluate
 from claimsformer.assessment.metrics import auprc, auroc, bootstrap, brier, ece, net_dollars, precision_at
 from claimsformer.errors import LeakageError
@@ -29,6 +30,30 @@ def test_ranking_figures_agree_with_scikit_learn() -> None:
         assert auprc(labels, scores) == pytest.approx(metrics.average_precision_score(labels, scores))
         p = 1 / (1 + np.exp(-scores))
         assert brier(labels, p) == pytest.approx(metrics.brier_score_loss(labels, p))
+
+
+def test_curves_agree_with_scikit_learn() -> None:
+    metrics = pytest.importorskip("sklearn.metrics")
+    for seed in range(5):
+        labels, scores = sample(seed)
+        alarms, found, _ = metrics.roc_curve(labels, scores, drop_intermediate=False)
+        assert np.trapezoid(roc(labels, scores, alarms), alarms) == pytest.approx(auroc(labels, scores), abs=0.02)
+        once = np.r_[np.flatnonzero(np.diff(alarms)), len(alarms) - 1]
+        assert roc(labels, scores, alarms[once]) == pytest.approx(found[once])
+        precision, recall, _ = metrics.precision_recall_curve(labels, scores)
+        precision, recall = precision[:-1][::-1], recall[:-1][::-1]  # highest score first, without the point added
+        first = np.r_[True, np.diff(recall) > 0] & (recall > 0)
+        assert precision_by_recall(labels, scores, recall[first]) == pytest.approx(precision[first])
+
+
+def test_curves_by_hand() -> None:
+    labels = np.array([True, False, True, False])
+    scores = np.array([0.9, 0.8, 0.3, 0.1])
+    assert roc(labels, scores, np.array([0.0, 0.25, 0.5, 1.0])).tolist() == [0.5, 0.75, 1.0, 1.0]
+    assert precision_by_recall(labels, scores, np.array([0.5, 0.51, 1.0])) == pytest.approx([1.0, 2 / 3, 2 / 3])
+    costs = Costs(review_cost=20, abrasion_cost=10, recoverable_share=0.5)
+    net = net_dollars_by_threshold(labels, scores, np.array([200.0, 9.0, 80.0, 7.0]), costs, np.array([0.0, 0.5, 1.0]))
+    assert net.tolist() == [140 - 4 * 20 - 2 * 10, 100 - 2 * 20 - 10, 0]
 
 
 def test_precision_and_calibration_by_hand() -> None:
@@ -76,7 +101,10 @@ def test_evaluation_runs_beside_other_methods() -> None:
     assert by_name["claimsformer"].auroc.value > 0.85
     assert found.n_suspicious == truth.height
     assert found.dollars["by expected value"] <= found.dollars["every anomaly and nothing else"]
-    assert found.lines()
+    for curves in found.curves.values():
+        assert set(curves) == set(by_name)
+    area = np.trapezoid(found.curves["roc"]["claimsformer"], GRID)
+    assert area == pytest.approx(by_name["claimsformer"].auroc.value, abs=0.02)
 
 
 def test_a_split_that_leaks_is_refused() -> None:

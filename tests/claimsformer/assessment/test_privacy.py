@@ -19,19 +19,33 @@ MARKS = {
     "rendering_provider_id": "QXRENDERING", "referring_provider_id": "QXREFERRING", "other_provider_id": "QXOTHER",
     "payer_id": "QXPAYER",
 }  # fmt: skip
+GIVEN = {"claims.csv", "later.csv", "truth.csv"}
+
+
+def marked(claims: pl.DataFrame, more: str) -> pl.DataFrame:
+    """The claims with a mark in every identifier."""
+    number = pl.int_range(pl.len()).cast(pl.String).str.zfill(3)
+    return claims.with_columns(
+        pl.concat_str(
+            pl.lit(mark if name == "member_zip" else mark + more),
+            number if name != "member_id" else pl.col("member_id"),
+        ).alias(name)
+        for name, mark in MARKS.items()
+    )
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """claims.csv with marks in every identifier, some rows of it damaged; everything written goes in here."""
+    """claims.csv with marks in every identifier, some rows of it damaged, and later.csv with known truth; everything
+    written goes in here."""
     folder = tmp_path_factory.mktemp("privacy")
-    frame = next(generate(700, 6, 700, rate=0.01)).claims
-    number = pl.int_range(pl.len()).cast(pl.String).str.zfill(3)
-    marked = frame.with_columns(
-        pl.concat_str(pl.lit(mark), number if name != "member_id" else pl.col("member_id")).alias(name)
-        for name, mark in MARKS.items()
-    )
-    write_claims(marked, folder / "claims.csv")
+    write_claims(marked(next(generate(700, 6, 700, rate=0.01)).claims, ""), folder / "claims.csv")
+    made = next(generate(300, 7, 300, rate=0.02))
+    later = marked(made.claims, "B")
+    write_claims(later, folder / "later.csv")
+    numbers = dict(zip(made.claims["claim_id"], later["claim_id"], strict=True))
+    truth = made.truth.select(pl.col("claim_id").replace_strict(numbers), "type", "field")
+    truth.write_csv(folder / "truth.csv")
     lines = (folder / "claims.csv").read_text().splitlines()
     for k in (10, 60, 110):
         lines[k] = lines[k].replace("professional", "QXMEMBER-not-a-type").replace("pharmacy", "QXMEMBER-no-type")
@@ -65,14 +79,19 @@ def test_planted_identifiers_come_out_nowhere(
     assert run("assess", claims, *model, "--out", "verdicts.ndjson", "--report", "report.html", "--part-size", 150,
                "--rejects", "rejects.csv", "--full-model", 150) == 0  # fmt: skip
     assert run("assess", claims, *model, "--out", "verdicts.parquet", "--json", "--part-size", 150) == 0
+    assert run("evaluate", folder / "later.csv", "--history", claims, "--truth", folder / "truth.csv", *model,
+               "--report", "evaluation.html", "--bootstrap", 20) == 0  # fmt: skip
+    assert run("evaluate", claims, "--history", claims, "--truth", folder / "truth.csv", *model) == 1  # it leaks
+    for name in ("report.html", "evaluation.html"):
+        assert "Where the model looked in row" in (folder / name).read_text()
     assert run("explain", claims, 3, *model) == 0
     assert run("explain", claims, 5000, *model) == 2
     assert run("assess", claims, *model, "--mapping", "model/config.json") == 1
     captured = capfd.readouterr()
-    written = [p for p in folder.rglob("*") if p.is_file() and p != claims]
+    written = [p for p in folder.rglob("*") if p.is_file() and p.name not in GIVEN]
     assert {p.name for p in written} >= {
         "config.json", "tokenizer.json", "model.safetensors", "verdicts.ndjson", "verdicts.parquet", "report.html",
-        "rejects.csv", "rejects_train.csv",
+        "evaluation.html", "rejects.csv", "rejects_train.csv",
     }  # fmt: skip
     for name, data in [("stdout", captured.out.encode()), ("stderr", captured.err.encode()),
                        *((p.name, readable(p)) for p in written)]:  # fmt: skip

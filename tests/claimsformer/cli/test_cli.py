@@ -171,6 +171,32 @@ def test_train_assess_and_evaluate_an_own_history(run: Run, claims: dict[str, Pa
     assert run("evaluate", claims["claims"], "--history", claims["claims"], "--truth", claims["truth"]).code == 1
 
 
+def test_evaluate_own_claims_with_the_truth_that_generate_writes(
+    run: Run, claims: dict[str, Path], tmp_path: Path
+) -> None:
+    """Alike whether fields and scopes are listed or not; a list of numbers alone does too."""
+    frame = pl.read_parquet(claims["claims"])
+    renamed = [pl.concat_str(pl.lit("E"), name).alias(name) for name in ("claim_id", "member_id")]
+    frame.with_columns(renamed).write_parquet("earlier.parquet")
+    arguments = ("evaluate", claims["claims"], "--history", "earlier.parquet", "--bootstrap", 20, "--json", "--truth")
+    found = json.loads(run(*arguments, claims["truth"], "--report", "page.html").out)
+    assert found["n_claims"] == frame.height
+    assert 0 < found["localisation"]["claimsformer"] <= 1
+    page = (tmp_path / "page.html").read_text()
+    assert "Left out: nothing is known" not in page
+    assert not any(value in page for name in ("member_id", "claim_id") for value in frame[name].unique())
+    listed = pl.read_csv(claims["truth"], infer_schema=False)
+    listed.select("claim_id").write_csv("numbers.csv")
+    again = json.loads(run(*arguments, "numbers.csv").out)
+    assert again["methods"] == found["methods"]
+    assert list(again["types"]) == ["anomaly"]
+    listed.rename({"claim_id": "number"}).write_csv("wrong.csv")
+    refused = run(*arguments, "wrong.csv")
+    assert refused.code == 1
+    assert "claim_id" in refused.err
+    assert run("evaluate", "--synpuf", "--report", "page.html").code == 2
+
+
 def test_deidentify(run: Run, claims: dict[str, Path], tmp_path: Path) -> None:
     result = run("deidentify", claims["claims"], "--out", "released.parquet", "--json")
     assert result.code == 0

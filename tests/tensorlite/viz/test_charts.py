@@ -142,6 +142,12 @@ def test_training_curves_from_rows_and_columns_agree() -> None:
     ET.fromstring(a.svg)
 
 
+def test_training_curves_name_both_axes() -> None:
+    picture = viz.training_curves({"recall": [0.0, 1.0], "ours": [1.0, 0.5]}, x="recall", y="precision & more")
+    words = ["".join(e.itertext()) for e in ET.fromstring(picture.svg).iter() if e.tag.endswith("text")]
+    assert {"recall", "precision & more"} <= set(words)
+
+
 def test_training_curves_survive_awkward_numbers() -> None:
     for log in (False, True):
         picture = viz.training_curves({"loss": [math.nan, math.inf, 1.0, -1.0, 0.0]}, log=log)
