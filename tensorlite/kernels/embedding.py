@@ -56,8 +56,10 @@ def embedding_backward(
     if num_embeddings <= ONE_HOT_LARGEST_TABLE and g.dtype.kind == "f":
         one_hot = np.zeros((num_embeddings, flat.size), g.dtype)
         one_hot[flat, np.arange(flat.size)] = 1
-        product = one_hot @ rows
-        return product if out is None else np.add(out, product, out=out)
+        with np.errstate(invalid="ignore"):
+            product = one_hot @ rows
+        if np.isfinite(product).all():  # else 0 · inf has spoilt the other rows as well
+            return product if out is None else np.add(out, product, out=out)
     result = np.zeros((num_embeddings, width), g.dtype) if out is None else out
     _add_rows(result, flat, rows)
     return result

@@ -84,16 +84,9 @@ def embedding(
         raise RuntimeError(f"'weight' must be 2-D, got {weight.ndim}-D")
     row = _row(padding_idx, weight._data.shape[0])
     if max_norm is not None:
+        ops.check_index(input._data, weight._data.shape[0])
         _renormalized(weight, input._data, max_norm, norm_type)
-    out = apply(ops.embedding, (input, weight, row))
-    return _by_frequency(out, input._data, weight._data.shape[0]) if scale_grad_by_freq else out  # type: ignore[no-any-return]
-
-
-def _by_frequency(rows: Any, index: Any, count: int) -> Any:
-    """`rows` as they are, with their gradient divided by how often each index occurs."""
-    often = np.bincount(index.ravel(), minlength=count)[index][..., None].astype(rows._data.dtype)
-    part = rows / wrap(often)
-    return part + (rows - part).detach()
+    return apply(ops.embedding, (input, weight, row, scale_grad_by_freq))  # type: ignore[no-any-return]
 
 
 def embedding_bag(

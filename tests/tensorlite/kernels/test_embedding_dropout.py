@@ -37,6 +37,14 @@ def test_embedding_equals_its_definition(table, shape, width, dtype, layout, pad
     assert_close(total, start.astype(np.float64) + exact, 4)
 
 
+@pytest.mark.parametrize("table", [5, 300])
+def test_an_infinite_cotangent_stays_in_its_row(table):
+    g = np.array([[np.inf, 1.0], [np.nan, 2.0], [1.0, 1.0]])
+    got = kernels.embedding_backward(g, np.array([0, 1, 1]), table)
+    np.testing.assert_array_equal(got[:2], [[np.inf, 1], [np.nan, 3]])
+    assert not got[2:].any()
+
+
 def test_embedding_refuses_an_index_out_of_range():
     with pytest.raises(IndexError, match="out of range"):
         kernels.embedding(np.ones((3, 2)), np.array([0, 3]))

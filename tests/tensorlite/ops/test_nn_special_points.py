@@ -120,6 +120,22 @@ def test_cross_entropy_weighted_by_zero_gives_ignored_rows_no_gradient_when_reco
     assert grad[0].tolist() == [0, 0]
 
 
+def test_embedding_by_frequency_gives_the_rows_exactly_and_means_of_gradients():
+    weight = tl.tensor([[INF, 0.1], [0.3, 1e-30]], requires_grad=True)
+    rows = F.embedding(tl.tensor([0, 1, 1]), weight, scale_grad_by_freq=True)
+    assert rows.tolist() == weight[[0, 1, 1]].tolist()
+    rows.backward(tl.tensor([[1.0, 1], [1, 2], [3, 4]]))
+    assert weight.grad.tolist() == [[1, 1], [2, 3]]
+
+
+@pytest.mark.parametrize("index", [-1, 3])
+def test_an_index_out_of_range_shortens_no_row(index):
+    weight = tl.full((3, 2), 5.0)
+    with pytest.raises(IndexError, match="index out of range in self"):
+        F.embedding(tl.tensor([0, index]), weight, max_norm=1.0)
+    assert (weight == 5).all()
+
+
 def test_kl_div_of_a_zero_target_is_finite():
     assert F.kl_div(tl.tensor([-1.0, -2.0]), tl.tensor([0.0, 1.0]), reduction="sum").item() == 2.0
 
