@@ -21,6 +21,10 @@ def seeded_dropout(x: Any, p: Any, seed: Any) -> Any:
     """`x` with each element zeroed with probability `p` and the others scaled by 1 / (1 - p); the mask belongs to `seed`."""
     if x.dtype.kind == "f":
         return kernel.dropout(x, p, seed)
+    if x.dtype.kind != "c":
+        raise RuntimeError(
+            f"result type Float can't be cast to the desired output type {x.dtype}: dropout scales what it keeps"
+        )
     mask = kernel.dropout_mask(x.shape, p, seed)
     return (x * mask * (1 / (1 - p) if p < 1 else 0)).astype(x.dtype)
 

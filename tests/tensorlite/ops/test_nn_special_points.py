@@ -136,6 +136,12 @@ def test_an_index_out_of_range_shortens_no_row(index):
     assert (weight == 5).all()
 
 
+@pytest.mark.parametrize("dtype", [tl.int64, tl.bool])
+def test_dropout_of_integers_is_refused(dtype):
+    with pytest.raises(RuntimeError, match="can't be cast"):
+        F.dropout(tl.ones(3, dtype=dtype), 0.3)
+
+
 def test_kl_div_of_a_zero_target_is_finite():
     assert F.kl_div(tl.tensor([-1.0, -2.0]), tl.tensor([0.0, 1.0]), reduction="sum").item() == 2.0
 
