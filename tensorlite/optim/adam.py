@@ -84,7 +84,7 @@ class Adam(Optimizer):
                 if a.dtype in _KERNEL_DTYPES and a.flags.writeable:
                     kept = self.state.get(p) or self.make_state(p, group)
                     arrays = (a, kept["exp_avg"]._data, kept["exp_avg_sq"]._data)
-                    if all(x.flags.c_contiguous and x.dtype == a.dtype for x in arrays):
+                    if all(x.flags.c_contiguous and x.dtype == a.dtype and x.shape == a.shape for x in arrays):
                         together.setdefault((a.dtype, float(kept["step"]._data)), []).append(p)
         taken = set()
         for (_, step), several in together.items():

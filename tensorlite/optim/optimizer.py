@@ -378,7 +378,8 @@ def _as_state(value: Any, p: Tensor, key: str) -> Any:
             return value
         value = wrap(np.asarray(value))
     data = value._data
-    keep = key == "step" or p._data.dtype.kind not in "fc" or (data.ndim == 0 and p._data.ndim > 0)
+    number_alone = data.ndim == 0 and (p._data.ndim > 0 or data.dtype.kind != p._data.dtype.kind)
+    keep = key == "step" or p._data.dtype.kind not in "fc" or number_alone
     return wrap(data.copy() if keep else data.astype(p._data.dtype))
 
 

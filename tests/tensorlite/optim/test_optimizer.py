@@ -360,3 +360,31 @@ def test_adam_on_parameters_that_share_memory_and_on_gradients_beyond_range(case
 
     for ours, theirs in zip(trained(tl, tl.optim.Adam), trained(torch, torch.optim.Adam), strict=True):
         np.testing.assert_allclose(ours, theirs, rtol=1e-5, atol=1e-6)
+
+
+def test_a_parameter_that_took_another_shape_is_not_updated_with_its_old_moments() -> None:
+    params = [nn.Parameter(tl.ones(3, 4)), nn.Parameter(tl.ones(5))]
+    optimizer = optim.Adam(params)
+    for p in params:
+        p.grad = tl.ones(p.shape)
+    optimizer.step()
+    params[0].grad = None
+    params[0].data = tl.ones(4, 3)
+    params[0].grad = tl.ones(4, 3)
+    with pytest.raises((RuntimeError, ValueError), match=r"\(3,4\)|size"):
+        optimizer.step()
+
+
+@pytest.mark.parametrize("name", ["NAdam", "ASGD", "Adam"])
+def test_the_state_of_a_complex_number_can_be_loaded(name: str) -> None:
+    """Numbers among the state, such as a product of momenta, stay real beside a parameter that is a complex number."""
+    results = []
+    for lib in (tl, torch):
+        p = lib.tensor(1 + 2j, dtype=lib.complex128, requires_grad=True)
+        optimizer = getattr(lib.optim, name)([p], lr=0.1)
+        for _ in range(3):
+            p.grad = lib.tensor(0.5 - 1j, dtype=lib.complex128)
+            optimizer.step()
+            optimizer.load_state_dict(copy.deepcopy(optimizer.state_dict()))
+        results.append(p.detach().numpy())
+    np.testing.assert_allclose(*results, rtol=1e-6)
