@@ -33,7 +33,7 @@ Bools = npt.NDArray[np.bool_]
 class Reading:
     """`prepare` makes the columns that `spec` reads; `paid` names the column of amounts in US dollars by which codes are
     ordered. The answers to `questions` make the score; those to `details` only the supervised head reads, or each would
-    add its own chance to be odd."""
+    add its own chance to be odd. With `bounded` no number counts as rarer than the model itself thinks it."""
 
     spec: ClaimSpec
     prepare: Callable[[pl.DataFrame], pl.DataFrame]
@@ -41,6 +41,7 @@ class Reading:
     questions: tuple[Question, ...]
     details: tuple[Question, ...] = ()
     training: MaskedTraining = field(default_factory=MaskedTraining)
+    bounded: bool = False
 
     @property
     def about(self) -> dict[str, Question]:
@@ -121,7 +122,10 @@ class Reader:
 
     def calibrate(self, answers: Answers) -> None:
         """Learn how rare answers are from claims that the model was not trained on."""
-        self.calibration, self.details = Calibration.fit(answers.found), Calibration.fit(answers.details)
+        asked = (*self.reading.questions, *self.reading.details)
+        bounded = tuple(q.name for q in asked if q.measure == "tail") if self.reading.bounded else ()
+        self.calibration = Calibration.fit(answers.found, bounded)
+        self.details = Calibration.fit(answers.details, bounded)
 
     def evidence(self, answers: Answers, edits: tuple[str, ...], fired: Bools, amount: Floats) -> Evidence:
         """What `edits`, of which `fired` (N, E) says which did, and the model say of each claim."""

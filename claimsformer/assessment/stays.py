@@ -37,7 +37,8 @@ __all__ = [
 Tell = Callable[[str], None]
 
 _RATIOS: Final = (0.02, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0, 1.15, 1.3, 1.5, 1.75, 2, 2.5, 3, 4, 5.5, 8)
-_DAYS: Final = (*range(16), 18, 21, 25, 30, 40, 60)
+# In this file a stay's dates lie at most 35 days apart, and 35 stands for any longer stay.
+_DAYS: Final = (*range(16), 18, 21, 25, 30, 35, 40, 60)
 
 
 def _ranks(prefix: str, count: int) -> tuple[str, ...]:
@@ -133,7 +134,7 @@ def _paid(frame: pl.DataFrame) -> npt.NDArray[np.float64]:
     return frame["amt"].cast(pl.Float64).fill_null(float("nan")).to_numpy()
 
 
-STAY_READING: Final = Reading(STAY_SPEC, prepare_stays, _paid, STAY_QUESTIONS, STAY_DETAILS, STAY_TRAINING)
+STAY_READING: Final = Reading(STAY_SPEC, prepare_stays, _paid, STAY_QUESTIONS, STAY_DETAILS, STAY_TRAINING, bounded=True)
 
 
 class Stays:

@@ -136,18 +136,20 @@ TAIL = 0.98  # beyond this quantile of the calibration an exponential tail ranks
 
 @dataclass(frozen=True)
 class Calibration:
-    """Sorted surprises of held-out claims by field, and their sorted claim scores."""
+    """Sorted surprises of held-out claims by field, and their sorted claim scores. The answers in the fields `bounded`
+    are themselves -ln of a probability, beyond which their evidence does not go."""
 
     fields: tuple[str, ...]
     surprises: tuple[Floats, ...]
     scores: Floats
+    bounded: tuple[str, ...] = ()
 
     @classmethod
-    def fit(cls, held_out: Surprises) -> Calibration:
+    def fit(cls, held_out: Surprises, bounded: tuple[str, ...] = ()) -> Calibration:
         """Learn from claims that the model was not trained on."""
         columns = tuple(_rounded(np.sort(c[~np.isnan(c)])) for c in held_out.values.T)
-        unscored = cls(held_out.fields, columns, np.empty(0))
-        return cls(held_out.fields, columns, _rounded(np.sort(unscored.evidence(held_out).max(axis=1))))
+        unscored = cls(held_out.fields, columns, np.empty(0), bounded)
+        return cls(held_out.fields, columns, _rounded(np.sort(unscored.evidence(held_out).max(axis=1))), bounded)
 
     def p_values(self, found: Surprises) -> Floats:
         """Conformal p-values (N, F) by field, NaN where a claim lacks it."""
@@ -158,9 +160,14 @@ class Calibration:
         """-log10 of smooth p-values (N, F), 0 where a claim lacks the field.
 
         Up to the 98 % quantile these are the conformal ones; beyond, an exponential tail fitted to the calibration's
-        exceedances goes on where ranks would all tie. They order claims; `claim_p` is what is valid.
+        exceedances goes on where ranks would all tie. They order claims; `claim_p` is what is valid. Where nearly all
+        answers are alike that tail is too short for the few that are not, and what a `bounded` answer says of itself
+        keeps it from going too far.
         """
         columns = [_smooth(c, s) for c, s in zip(found.values.T, self.surprises, strict=True)]
+        for k in np.flatnonzero(np.isin(self.fields, self.bounded)).tolist():
+            own = np.nan_to_num(found.values[:, k], nan=0.0) / np.log(10)
+            columns[k] = np.minimum(columns[k], np.maximum(own, 0.0))
         return np.stack(columns, axis=1)
 
     def claim_p(self, scores: Floats) -> Floats:
@@ -170,13 +177,16 @@ class Calibration:
     def to_arrays(self, prefix: str = "calibration.") -> dict[str, npt.NDArray[np.float32]]:
         """Arrays by name, to be saved beside the weights."""
         arrays = {f"{prefix}{name}": s for name, s in zip(self.fields, self.surprises, strict=True)}
-        return {k: v.astype(np.float32) for k, v in (arrays | {f"{prefix}#scores": self.scores}).items()}
+        arrays |= {f"{prefix}#scores": self.scores, f"{prefix}#bounded": np.isin(self.fields, self.bounded)}
+        return {k: v.astype(np.float32) for k, v in arrays.items()}
 
     @classmethod
     def from_arrays(cls, fields: Sequence[str], arrays: Mapping[str, Any], prefix: str = "calibration.") -> Calibration:
         """The calibration that `to_arrays` gave."""
         values = tuple(np.asarray(arrays[f"{prefix}{name}"], np.float64) for name in fields)
-        return cls(tuple(fields), values, np.asarray(arrays[f"{prefix}#scores"], np.float64))
+        marks = np.asarray(arrays.get(f"{prefix}#bounded", np.zeros(len(fields))))
+        bounded = tuple(name for name, mark in zip(fields, marks, strict=True) if mark)
+        return cls(tuple(fields), values, np.asarray(arrays[f"{prefix}#scores"], np.float64), bounded)
 
 
 def _rounded(scores: Floats) -> Floats:

@@ -85,6 +85,32 @@ def test_claim_p_values_of_exchangeable_claims_are_not_too_small() -> None:
     np.testing.assert_allclose(again.evidence(fresh), calibration.evidence(fresh), atol=0.02)
 
 
+def test_a_bounded_answer_is_no_rarer_than_it_says_of_itself() -> None:
+    rng = np.random.default_rng(5)
+
+    def draw(n: int) -> Surprises:
+        # Nearly all alike, as for a number that follows from the rest of the claim; a few are honestly one in ten.
+        values = np.column_stack([rng.normal(0.7, 0.02, n), rng.normal(0.7, 0.02, n)])
+        values[rng.random(n) < 0.005] = np.log(10)
+        return Surprises(("a", "b"), values, np.zeros((n, 2), dtype=np.int64))
+
+    calibration = Calibration.fit(draw(3000), bounded=("a",))
+    fresh = draw(5000)
+    evidence = calibration.evidence(fresh)
+    assert (evidence[:, 0] <= np.maximum(fresh.values[:, 0] / np.log(10), 0) + 1e-12).all()
+    odd = fresh.values[:, 0] > 2
+    assert evidence[odd, 0] == pytest.approx(1.0)
+    assert (evidence[odd, 1] > 3).all()  # the tail of the alike runs away with them
+    missing = Surprises(("a", "b"), np.full((1, 2), np.nan), np.zeros((1, 2), dtype=np.int64))
+    assert not calibration.evidence(missing).any()
+    again = Calibration.from_arrays(calibration.fields, calibration.to_arrays())
+    assert again.bounded == ("a",)
+    np.testing.assert_allclose(again.evidence(fresh), evidence, atol=0.02)
+    p = calibration.claim_p(evidence.max(axis=1))
+    for level in (0.01, 0.1, 0.5):
+        assert (p <= level).mean() <= level + 3 * np.sqrt(level / 3000)
+
+
 def test_the_queue_bounds_false_alarms() -> None:
     rng = np.random.default_rng(3)
     shares = []
