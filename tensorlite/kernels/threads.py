@@ -22,6 +22,9 @@ if TYPE_CHECKING:  # queue and pathlib take longer to import than all of this pa
 
 Range = tuple[int, int]
 
+# Threads that a loop uses at most, whatever the setting: as many as the OpenBLAS of NumPy's wheels.
+MOST_THREADS = 64
+
 _lock = threading.RLock()
 _num_threads: int | None = None
 _inbox: SimpleQueue[Callable[[], None]] | None = None  # what the workers wait at
@@ -57,12 +60,12 @@ def set_num_threads(n: int) -> None:
         ValueError: if `n` is less than one.
     """
     global _num_threads, _blas_before
-    if isinstance(n, bool) or not isinstance(n, int):
+    if isinstance(n, bool) or not isinstance(n, int | np.integer):
         raise TypeError(f"set_num_threads expects an int, got {type(n).__name__}")
     if n < 1:
         raise ValueError(f"set_num_threads expects a positive integer, got {n}")
     with _lock:
-        _num_threads = n
+        _num_threads = n = int(n)
         if _blas_regions:
             _blas_before = n  # takes effect when the running region ends
         else:
@@ -82,7 +85,7 @@ def parallel_for(fn: Callable[[int, int], None], ranges: Sequence[Range]) -> Non
         return
     with single_threaded_blas:
         if len(ranges) > 1:
-            _shared_out(fn, ranges, min(threads, len(ranges)))
+            _shared_out(fn, ranges, min(threads, len(ranges), MOST_THREADS))
         else:
             for start, stop in ranges:
                 fn(start, stop)

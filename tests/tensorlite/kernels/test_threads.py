@@ -141,6 +141,19 @@ def test_the_setting_refuses_nonsense():
         threads.set_num_threads(2.0)
 
 
+def test_an_integer_of_numpy_is_an_integer():
+    threads.set_num_threads(np.int64(2))
+    assert type(threads.get_num_threads()) is int
+
+
+def test_a_huge_setting_starts_no_thread_for_every_range(monkeypatch):
+    monkeypatch.setattr(threads, "_num_threads", 1_000_000)
+    before, seen = threading.active_count(), []
+    threads.parallel_for(lambda start, stop: seen.append(start), [(i, i + 1) for i in range(1000)])
+    assert sorted(seen) == list(range(1000))
+    assert threading.active_count() <= before + threads.MOST_THREADS
+
+
 def test_the_default_is_the_cpus_of_the_process_capped_by_the_environment():
     code = "from tensorlite.kernels.threads import get_num_threads; print(get_num_threads())"
     for requested, expected in (("", len(os.sched_getaffinity(0))), ("1", 1), ("many", len(os.sched_getaffinity(0)))):
