@@ -26,6 +26,7 @@ from tensorlite.kernels.attention_tiles import (
     scratch_like,
     split_heads,
     tiles_of,
+    transposed,
 )
 from tensorlite.kernels.blocks import Array, float16_by_float32, ones, scratch
 from tensorlite.kernels.dropout import keep_mask
@@ -39,6 +40,8 @@ LARGEST_UNSHIFTED_SUM = 1e25
 LARGEST_WEIGHTED_SUM = 1e10
 # exp(−logsumexp) times a cotangent stays far from overflow below this.
 LARGEST_UNSHIFTED_LOGSUMEXP = 30.0
+# Rows whose |logsumexp| is below this were summed without their maximum subtracted.
+LARGEST_KEPT_LOGSUMEXP = 20.0
 
 
 def attention_definition(
@@ -101,7 +104,35 @@ def attention(
         return wide.astype(np.float16), logsumexp
     if q.shape[-2:-1] == (1,) and mask is None and not dropout and _one_query_fits(q, k, v, causal, causal_offset):
         return _one_query(q, k, v, default_scale(q.shape[-1]) if scale is None else scale)
-    p = problem(q, k, v, mask, causal, scale, dropout, seed, causal_offset)
+    return _by_blocks(problem(q, k, v, mask, causal, scale, dropout, seed, causal_offset), q, v)
+
+
+def attention_with_exponentials(
+    q: Array,
+    k: Array,
+    v: Array,
+    mask: Array | None = None,
+    causal: bool = False,
+    scale: float | None = None,
+    dropout: float = 0.0,
+    seed: int = 0,
+    causal_offset: int = 0,
+) -> tuple[Array, Array, Array | None]:
+    """`attention`, and the exponentials of its scores for the backward, or None where they had better be computed again.
+
+    They are kept where they are no more numbers than the operands and the output, which is where sequences are short.
+    """
+    if not dropout and q.ndim > 2 and q.size and q.dtype != np.float16:
+        p = problem(q, k, v, mask, causal, scale, dropout, seed, causal_offset)
+        shape = (*p.q.shape[:-1], k.shape[-2])
+        if p.one_tile and math.prod(shape) <= 2 * (q.size + k.size):
+            p = p._replace(kept=np.empty(shape, q.dtype))
+            out, logsumexp = _by_blocks(p, q, v)
+            return out, logsumexp, p.kept if (np.abs(logsumexp) <= LARGEST_KEPT_LOGSUMEXP).all() else None
+    return *attention(q, k, v, mask, causal, scale, dropout, seed, causal_offset), None
+
+
+def _by_blocks(p: Problem, q: Array, v: Array) -> tuple[Array, Array]:
     out = empty_like(q) if q.shape[-1] == v.shape[-1] else np.empty((*q.shape[:-1], v.shape[-1]), q.dtype)
     logsumexp = np.empty(q.shape[:-1], q.dtype)
     out5, lse4 = split_heads(out, p.k.shape[1]), split_heads(logsumexp[..., None], p.k.shape[1])[..., 0]
@@ -215,9 +246,13 @@ def attention_backward(
     dropout: float = 0.0,
     seed: int = 0,
     causal_offset: int = 0,
+    kept: Array | None = None,
 ) -> tuple[Array, Array, Array]:
-    """Cotangents of q, k and v of `attention`, from what it was given and what it returned."""
-    p = problem(q, k, v, mask, causal, scale, dropout, seed, causal_offset)
+    """Cotangents of q, k and v of `attention`, from what it was given and what it returned.
+
+    `kept` is what `attention_with_exponentials` returned; without it the exponentials are computed again.
+    """
+    p = problem(q, k, v, mask, causal, scale, dropout, seed, causal_offset)._replace(kept=kept)
     dq, dk, dv = empty_like(q), empty_like(k), empty_like(v)
     heads = p.k.shape[1]
     g5, out5, lse5 = split_heads(g, heads), split_heads(out, heads), split_heads(logsumexp[..., None], heads)
@@ -228,6 +263,11 @@ def attention_backward(
         for group in range(start, stop):
             where = groups[group]
             dk_group, dv_group = dk5[where], dv5[where]
+            if p.kept is not None:
+                _backward_kept(
+                    p, where, p.kept[where], g5[where], out5[where], lse5[where], dq5[where], dk_group, dv_group
+                )
+                continue
             # From the last queries to the first: the last see every key that any query sees, so that their cotangents
             # are written, those of the others added.
             blocks = list(tiles_of(p, group))[::-1]
@@ -244,6 +284,29 @@ def attention_backward(
     if not groups:
         dq[...], dk[...], dv[...] = 0, 0, 0
     return dq, dk, dv
+
+
+def _backward_kept(
+    p: Problem,
+    where: Where,
+    exponentials: Array,
+    g: Array,
+    out: Array,
+    lse: Array,
+    dq: Array,
+    dk: Array,
+    dv: Array,
+) -> None:
+    """The cotangents of whole heads; the scale is paid on the values."""
+    g = np.multiply(g, by_row(np.exp(-lse)[..., 0], g), out=scratch_like("attention.g", g))
+    v = p.v[where]
+    v = np.multiply(v, p.scale, out=scratch_like("attention.q", v))
+    d_scores = np.matmul(g, transposed("attention.k", v), out=scratch("attention.d", exponentials.shape, g.dtype))
+    np.subtract(d_scores, (np.vecdot(g, out) * p.scale)[..., None], out=d_scores)
+    np.multiply(d_scores, exponentials, out=d_scores)
+    np.matmul(d_scores, p.k[where], out=dq)
+    _add_to_keys(np.swapaxes(d_scores, -1, -2), p.q[where], dk, True)
+    _add_to_keys(np.swapaxes(exponentials, -1, -2), g, dv, True)
 
 
 def _backward_rows(

@@ -84,7 +84,8 @@ def attention(
     """Attention of `query (..., H, T, d)` to `key (..., Hk, S, d)` and `value (..., Hk, S, dv)`; `H` is a multiple of `Hk`."""
     if query.dtype.kind != "f":
         return _analytic(query, key, value, mask, causal, scale), None
-    return kernel.attention(query, key, value, mask, causal, scale, p, seed)
+    out, *kept = kernel.attention_with_exponentials(query, key, value, mask, causal, scale, p, seed)
+    return out, kept
 
 
 def _analytic(q: Any, k: Any, v: Any, mask: Any, causal: Any, scale: Any) -> Any:
@@ -105,8 +106,9 @@ def _attention_grad(
     out: Any,
     aux: Any,
 ) -> Any:
-    dq, dk, dv = kernel.attention_backward(np.asarray(g), query, key, value, out, aux, mask, causal, scale, p, seed)
-    return [dq, dk, dv]
+    logsumexp, kept = aux
+    arguments = (np.asarray(g), query, key, value, out, logsumexp, mask, causal, scale, p, seed)
+    return list(kernel.attention_backward(*arguments, kept=kept))
 
 
 attention.grad(_attention_grad, wrt=("query", "key", "value"))

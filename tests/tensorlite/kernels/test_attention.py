@@ -81,6 +81,49 @@ def test_equals_its_definition_and_torch(length, head, kind, causal, offset, sca
         assert_close(array, operand.grad.numpy(), 40 * factor)
 
 
+@settings(max_examples=40, deadline=None)
+@given(
+    length=st.sampled_from([(1, 1), (1, 9), (5, 3), (17, 17), (64, 64), (100, 120), (130, 140)]),
+    head=heads,
+    d=st.sampled_from([8, 32, 40]),
+    kind=masks,
+    causal=st.booleans(),
+    scale=st.sampled_from([None, 0.3, 40.0]),
+    dtype=dtypes,
+    layout=layouts,
+    seed=seeds,
+)
+def test_kept_exponentials_give_what_computing_them_again_gives(
+    length, head, d, kind, causal, scale, dtype, layout, seed
+):
+    (tq, tk), (n_heads, n_key_heads), batch = length, head, 2
+    q, g = (normal(seed + i, (batch, n_heads, tq, d), dtype, layout) for i in (0, 1))
+    k, v = (normal(seed + i, (batch, n_key_heads, tk, d), dtype, layout) for i in (2, 3))
+    mask = make_mask(kind, seed, batch, n_heads, tq, tk, dtype)
+    out, logsumexp = kernels.attention(q, k, v, mask, causal, scale)
+    same, same_logsumexp, kept = kernels.attention_with_exponentials(q, k, v, mask, causal, scale)
+    assert_close(same, out)
+    assert_close(same_logsumexp, logsumexp)
+    again = kernels.attention_backward(g, q, k, v, out, logsumexp, mask, causal, scale)
+    found = kernels.attention_backward(g, q, k, v, out, logsumexp, mask, causal, scale, kept=kept)
+    for ours, theirs in zip(found, again, strict=True):
+        assert_close(ours, theirs, 20)
+
+
+def test_exponentials_are_kept_of_short_sequences_with_ordinary_scores_alone():
+    def kept(length, d, size=1.0, **options):
+        q = normal(0, (2, 4, length, d), np.float32) * size
+        return kernels.attention_with_exponentials(q, q, q, **options)[2]
+
+    short = kept(16, 8)
+    assert short.shape == (2, 4, 1, 16, 16)
+    assert short.size <= 4 * 2 * 4 * 16 * 8
+    assert kept(64, 16, causal=True) is not None
+    assert kept(65, 16) is None  # more numbers than q, k, v and the output have
+    assert kept(16, 8, size=10) is None  # logarithms of sums near 300
+    assert kept(16, 8, dropout=0.1) is None
+
+
 @pytest.mark.parametrize("causal", [False, True])
 @pytest.mark.parametrize("shape", [(7, 4), (3, 7, 4), (2, 3, 7, 4), (2, 2, 3, 7, 4)])
 def test_any_number_of_leading_axes_matches_torch(shape, causal):
