@@ -134,14 +134,18 @@ def __getattr__(name: str) -> Any:
     import importlib
 
     if name in _SUBPACKAGES:
-        return importlib.import_module(f"{__name__}.{name}")
+        with _namespace.loading:
+            return importlib.import_module(f"{__name__}.{name}")
     if name in _ELSEWHERE:
         module, attribute = _ELSEWHERE[name]
-        value = getattr(importlib.import_module(f"{__name__}.{module}"), attribute or name)
+        with _namespace.loading:
+            value = getattr(importlib.import_module(f"{__name__}.{module}"), attribute or name)
         globals()[name] = value
         return value
-    if not name.startswith("__") and _namespace.complete() and name in globals():
-        return globals()[name]
+    if not name.startswith("__"):
+        _namespace.complete()
+        if name in globals():
+            return globals()[name]
     raise _missing(name)
 
 

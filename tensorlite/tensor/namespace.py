@@ -7,6 +7,7 @@ the package or of a tensor, so that importing tensorlite costs little more than 
 from __future__ import annotations
 
 import importlib
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -28,7 +29,9 @@ _COMPOSED = (
     "functions_math",
 )  # modules with EXPORTS: name -> (function, whether it is also a Tensor method)
 _namespaces: list[dict[str, Any]] = []
-_complete = False
+_complete = _completing = False
+#: Held while parts of the package are loaded that were not needed so far: several threads may be the first to use them.
+loading = threading.RLock()
 
 
 def core(namespace: dict[str, Any]) -> None:
@@ -41,12 +44,23 @@ def core(namespace: dict[str, Any]) -> None:
     _namespaces.append(namespace)
 
 
-def complete() -> bool:
-    """Load the remaining op families and compositions; returns False if that had been done before."""
-    global _complete
+def complete() -> None:
+    """Load the remaining op families and compositions, or wait until another thread has."""
+    global _complete, _completing
     if _complete:
-        return False
-    _complete = True
+        return
+    with loading:
+        if _complete or _completing:  # by another thread meanwhile, or asked for by what is being loaded
+            return
+        _completing = True
+        try:
+            _load_the_rest()
+            _complete = True
+        finally:
+            _completing = False
+
+
+def _load_the_rest() -> None:
     from ..ops import load_all
 
     load_all()
@@ -59,7 +73,6 @@ def complete() -> bool:
     exports = {**attach(), **exports}
     for namespace in _namespaces:
         namespace.update({name: f for name, f in exports.items() if name not in namespace})
-    return True
 
 
 TensorType.complete = staticmethod(complete)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -29,11 +30,13 @@ from .size import Size
 class TensorType(type):
     """The class of Tensor: a method that is not there yet may be one that the remaining op families bring."""
 
-    complete: ClassVar[Callable[[], bool]] = staticmethod(lambda: False)
+    complete: ClassVar[Callable[[], None]] = staticmethod(lambda: None)
 
     def __getattr__(cls, name: str) -> Any:
-        if not name.startswith("__") and TensorType.complete():
-            return getattr(cls, name)
+        if not name.startswith("__"):
+            TensorType.complete()
+            with suppress(AttributeError):
+                return super().__getattribute__(name)
         raise AttributeError(f"type object '{cls.__name__}' has no attribute '{name}'")
 
     def __dir__(cls) -> list[str]:
@@ -350,8 +353,10 @@ class Tensor(Variable, metaclass=TensorType):
     # -- operators ----------------------------------------------------------------------------------------------------
 
     def __getattr__(self, name: str) -> Any:
-        if not name.startswith("__") and TensorType.complete():
-            return getattr(self, name)
+        if not name.startswith("__"):
+            TensorType.complete()
+            with suppress(AttributeError):
+                return super().__getattribute__(name)
         from ..absent import reason
 
         why = None if name.startswith("_") else reason(f"torch.Tensor.{name}")

@@ -69,3 +69,28 @@ def test_cuda_is_not_available_and_says_so():
     assert ("cuda" if tl.cuda.is_available() else "cpu") == "cpu"
     with pytest.raises(RuntimeError, match="CPU only"):
         tl.cuda.current_device()
+
+
+def test_several_threads_may_be_the_first_to_use_what_is_loaded_late():
+    code = """
+import sys, threading
+import tensorlite as tl
+sys.setswitchinterval(1e-6)
+uses = [
+    lambda: tl.ones(4, 3).select(0, 1), lambda: tl.cumsum(tl.ones(3), 0), lambda: tl.nn.Linear(2, 3), lambda: tl.Tensor.cumprod,
+    lambda: tl.optim.Adam, lambda: tl.distributions.Normal, lambda: tl.nn.functional.relu, lambda: tl.nn.utils.clip_grad_norm_,
+]
+barrier, failed = threading.Barrier(len(uses)), []
+def first(use):
+    barrier.wait()
+    try:
+        use()
+    except Exception as error:
+        failed.append(repr(error))
+threads = [threading.Thread(target=first, args=(use,)) for use in uses]
+for thread in threads: thread.start()
+for thread in threads: thread.join()
+print(failed)
+"""
+    for _ in range(3):  # without the lock, most runs fail
+        assert python("-c", code) == "[]\n"
