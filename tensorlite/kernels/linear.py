@@ -17,7 +17,7 @@ from tensorlite.kernels.blocks import (
     row_blocks,
 )
 from tensorlite.kernels.gelu import Approximation, gelu, gelu_backward, gelu_definition
-from tensorlite.kernels.matmul import matmul
+from tensorlite.kernels.matmul import matmul, two_matmuls
 from tensorlite.kernels.threads import parallel_for
 
 Activation = Literal["relu", "gelu", "gelu_tanh"]
@@ -107,10 +107,14 @@ def linear_backward(
     rows = math.prod(g.shape[:-1])
     g2 = (g if activation is None else activation_backward(g, activation, saved)).reshape(rows, g.shape[-1])
     x2 = x.reshape(rows, x.shape[-1])
-    dx = matmul(g2, weight).reshape(x.shape) if needs[0] else None
-    dweight = matmul(g2.T, x2) if needs[1] else None
+    dx: Array | None
+    dweight: Array | None
+    if needs[0] and needs[1]:
+        dx, dweight = two_matmuls((g2, weight), (g2.T, x2))
+    else:
+        dx, dweight = matmul(g2, weight) if needs[0] else None, matmul(g2.T, x2) if needs[1] else None
     dbias = sum_rows(g2) if needs[2] else None
-    return dx, dweight, dbias
+    return None if dx is None else dx.reshape(x.shape), dweight, dbias
 
 
 def activation_backward(g: Array, activation: Activation, saved: Array | None) -> Array:
