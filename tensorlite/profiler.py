@@ -16,7 +16,7 @@ import os
 import threading
 import time
 import tracemalloc
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
 from contextlib import ContextDecorator
 from dataclasses import dataclass
@@ -61,7 +61,7 @@ class Row:
     """All calls of one op."""
 
     name: str
-    calls: int = 0
+    calls: int = 0  # forward; backward where there is no forward, as of accumulate_grad
     forward: float = 0.0  # milliseconds
     backward: float = 0.0
     bytes: int = 0
@@ -210,6 +210,7 @@ class profile:
     def rows(self, sort_by: str = "total") -> list[Row]:
         """One `Row` per op, the largest `sort_by` (any attribute of `Row`) first; named ranges are left out."""
         found: dict[str, Row] = {}
+        backward: Counter[str] = Counter()
         for e in self.events:
             if e.kind == "range":
                 continue
@@ -219,9 +220,12 @@ class profile:
                 row.forward += e.self_time / 1e6
             else:
                 row.backward += e.self_time / 1e6
+                backward[e.name] += 1
             row.bytes += e.bytes
             row.flops += e.flops
             row.copied += e.copied
+        for row in found.values():
+            row.calls = row.calls or backward[row.name]
         return sorted(found.values(), key=lambda r: getattr(r, sort_by), reverse=sort_by != "name")
 
     def table(self, sort_by: str = "total", row_limit: int = 20) -> str:

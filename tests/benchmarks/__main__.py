@@ -1,4 +1,7 @@
-"""`python -m tests.benchmarks [group …] [--json FILE]`: print ratios to torch with their spread."""
+"""Print how long tensorlite takes, as ratios to PyTorch (which must be installed) with their spread; below 1, tensorlite is faster.
+
+The transformer group alone takes some eight minutes on a machine that does nothing else, which it should while this runs.
+"""
 
 from __future__ import annotations
 
@@ -33,8 +36,10 @@ def main() -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("groups", nargs="*", metavar="group", help="which benchmarks to run; without one, all")
-    parser.add_argument("--json", type=Path, help="also write the rows to this file")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="also write the rows to this file, after each row")
     arguments = parser.parse_args()
+    if arguments.json and not arguments.json.parent.is_dir():
+        parser.error(f"--json: there is no folder {arguments.json.parent}")
     if unknown := [name for name in arguments.groups if name not in GROUPS]:
         parser.error(f"no group {unknown[0]!r}: expected some of {', '.join(GROUPS)}")
     print(
@@ -46,8 +51,8 @@ def main() -> None:
         for row in importlib.import_module(f"{__package__}.{group}").rows():
             print(row.row(), flush=True)
             found.append(row.as_dict())
-    if arguments.json:
-        arguments.json.write_text(json.dumps(found, indent=1) + "\n")
+            if arguments.json:
+                arguments.json.write_text(json.dumps(found, indent=1) + "\n")
 
 
 if __name__ == "__main__":

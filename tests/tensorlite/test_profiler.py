@@ -28,6 +28,7 @@ def test_calls_flops_and_directions_of_each_op():
     assert rows["linear"].calls == rows["exp"].calls == rows["sum"].calls == 2
     forward = 2 * 32 * 16 * 8 + 32 * 8
     assert rows["linear"].flops >= 2 * 2 * forward  # the input needs no gradient: one product each way, and the bias
+    assert rows["accumulate_grad"].calls == 4  # weight and bias, twice
     kinds = {(e.name, e.kind) for e in prof.events}
     assert {("linear", "forward"), ("linear", "backward"), ("exp", "backward")} <= kinds
     assert rows["exp"].bytes == 2 * 4 * 32 * 8 * 4  # two arrays each way, two steps
