@@ -1,119 +1,124 @@
-"""Reasons in words: which edits fired, which fields surprise, what was expected there, what would make it ordinary."""
+"""Verdicts with reasons: of the most surprising answers what was expected instead, and similar past claims."""
 
 from __future__ import annotations
 
-import math
-from typing import Final
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
 
 import numpy as np
 import polars as pl
 
-from claimsformer.assessment.decision import Reason
-from claimsformer.assessment.edits import EDITS
-from claimsformer.assessment.fields import CLAIM_FIELDS
-from claimsformer.assessment.surprise import Alternatives, Question
-from claimsformer.claims.codes import CARC
+from claimsformer.assessment.decision import Assessment, Reason, SimilarClaim, digests
+from claimsformer.assessment.examples import Examples
+from claimsformer.assessment.fusion import Evidence
+from claimsformer.assessment.reading import Reader
+from claimsformer.assessment.surprise import Blank, Surprises, expected
+from claimsformer.assessment.wording import edit_reasons, surprise_reason
+from claimsformer.tokenizer.fields import ClaimBatch
 
-__all__ = ["edit_reasons", "question", "surprise_reason"]
+__all__ = ["Judged", "assessments", "edit_reasons"]
 
-# The adjustment reason that comes nearest to a surprise in each field.
-_CARC: Final = {
-    "member_sex": "10", "member_age": "9", "provider_state": "125", "provider_specialty": "8", "place_of_service": "5",
-    "submit_lag": "29", "covered_days": "152", "drg": "150", "stay_ratio": "45", "diagnosis": "11", "procedure": "11",
-    "item": "11", "units": "222", "price_ratio": "45", "drug": "11", "strength": "151", "days_supply": "151",
-    "quantity": "151", "stay_days": "152",
-}  # fmt: skip
-_NAMES: Final = {
-    "member_sex": "sex", "member_age": "age", "provider_state": "provider's state", "provider_specialty": "specialty",
-    "place_of_service": "place of service", "submit_lag": "days until submission", "covered_days": "covered days",
-    "drg": "DRG", "stay_ratio": "charge of the stay over its DRG's median", "diagnosis": "diagnosis",
-    "procedure": "procedure", "item": "service", "units": "units", "price_ratio": "unit price over the usual one",
-    "drug": "drug", "strength": "strength", "days_supply": "days of supply", "quantity": "quantity",
-}  # fmt: skip
-WHOLE: Final = 0.001  # see `UNIT_EDGES`
-_BLANKED: Final = {"price_ratio", "units", "stay_ratio", "quantity", "strength", "days_supply"}  # hidden at all ranks
+RARE = 0.01  # only what so few ordinary claims reach is a reason
+SHOWN = 2  # so many surprising fields a claim
 
 
-def edit_reasons(findings: pl.DataFrame) -> list[Reason]:
-    """The findings of one claim as reasons, one per edit and field, the heaviest first."""
-    reasons: dict[tuple[str, str], Reason] = {}
-    for name, field, evidence, amount in findings.select("edit", "field", "evidence", "amount").iter_rows():
-        rule = EDITS[name]
-        if (name, field) not in reasons:
-            reasons[name, field] = Reason(
-                "edit", f"{name} v{rule.version}", rule.reason, field, evidence, rule.reason_text, rule.weight,
-                round(float(amount or 0.0), 2),
-            )  # fmt: skip
-    return sorted(reasons.values(), key=lambda reason: -reason.strength)
+@dataclass(frozen=True)
+class Judged:
+    """Claims as they were judged: `table` one row a claim, the evidence, what the model answered, the edits' findings."""
+
+    table: pl.DataFrame
+    evidence: Evidence
+    answers: Surprises
+    findings: pl.DataFrame
+    batch: ClaimBatch
 
 
-def _plain(words: str) -> str:
-    """`price_ratio in [2.5, 3)` without its field's name, an open end in words."""
-    value = words.split("=", 1)[1] if "=" in words else words.split(" in ", 1)[-1]
-    value = "missing" if value.startswith("<missing") else "something unusual" if value.startswith("<unk") else value
-    if not value.startswith("["):
-        return f"a code of the family {value[:-1]}" if value.endswith("*") else value
-    low, high = (float(edge) for edge in value[1:-1].split(", "))
-    if math.isinf(low):
-        return f"below {high:g}"
-    if round(low % 1, 6) == WHOLE:  # bins of whole numbers that begin just above one
-        low, high = math.floor(low) + 1, math.floor(high) if math.isfinite(high) else high
-        return f"{low}" if low == high else f"{low} or more" if math.isinf(high) else f"{low} to {high}"
-    return f"{low:g} or more" if math.isinf(high) else f"{low:g}" if low == 1 < high < 1.01 else f"{low:g} to {high:g}"
+def assessments(
+    claims: pl.DataFrame,
+    judged: Judged,
+    reader: Reader,
+    examples: Examples,
+    explain: Literal["suspicious", "all", "none"],
+    calibrated: bool,
+    version: str,
+) -> list[Assessment]:
+    """One assessment a claim; `explain` says which get expected values, hints and similar claims."""
+    rows = list(judged.table.iter_rows(named=True))
+    wanted = [i for i, row in enumerate(rows) if explain == "all" or (explain == row["decision"] == "suspicious")]
+    surprising = _surprise_reasons(judged, reader, [i for i in wanted if not rows[i]["abstained"]])
+    similar = _similar(judged.batch, reader, examples, wanted)
+    found = {key[0]: part for key, part in judged.findings.group_by("row", maintain_order=True)}
+    results = []
+    for i, (row, sha) in enumerate(zip(rows, digests(claims), strict=True)):
+        reasons = (edit_reasons(found[i]) if i in found else []) + surprising.get(i, [])
+        results.append(
+            Assessment(
+                claim_id=row["claim_id"],
+                decision=row["decision"],
+                action=row["action"],
+                probability=round(float(row["probability"]), 6),
+                calibrated=calibrated,
+                p_value=round(float(row["p_value"]), 6),
+                reasons=tuple(reasons),
+                amount_at_risk=round(float(row["amount_at_risk"]), 2),
+                expected_value=round(float(row["expected_value"]), 2),
+                surprises=_by_field(judged, reader, i),
+                model_version=version,
+                claim_digest=sha,
+                abstained=row["abstained"],
+                abstained_because=row["abstained_because"],
+                similar=similar.get(i, ()),
+            )
+        )
+    return results
 
 
-def question(row: int, name: str, rank: int) -> Question:
-    """What to ask the model about a surprising field; some fields are hidden at all ranks, as they were when scored."""
-    return Question(row, name, rank, all_ranks=name in _BLANKED)
+def _by_field(judged: Judged, reader: Reader, row: int) -> dict[str, float]:
+    """The strongest evidence about each field that the claim has, as -log10 of a p-value."""
+    found: dict[str, float] = {}
+    for question, value, evidence in zip(
+        reader.reading.questions, judged.answers.values[row], judged.evidence.fields[row], strict=True
+    ):
+        if not np.isnan(value):
+            found[question.field] = max(found.get(question.field, 0.0), round(float(evidence), 3))
+    return found
 
 
-def surprise_reason(guess: Alternatives, p: float, amount: float) -> Reason | None:
-    """One surprising field as a reason, with what the rest of the claim leads one to expect; None where that is what
-    the claim holds."""
-    name, rank = guess.field, guess.rank
-    if guess.found == guess.options[0][0]:
-        return None
-    options = tuple((_plain(words), round(probability, 4)) for words, probability in guess.options)
-    line = f" of line {rank}" if rank and name in ("item", "units", "price_ratio", "drug", "quantity") else ""
-    share = "less than 0.01 %" if guess.probability < 1e-4 else f"{100 * guess.probability:.2g} %"
-    likely = ", ".join(f"{words} ({100 * probability:.0f} %)" for words, probability in options[:2])
-    evidence = (
-        f"{_NAMES[name]}{line} is {_plain(guess.found)}: {share} likely given the rest of the claim; expected {likely}"
-    )
-    return Reason(
-        "surprise",
-        f"surprise:{name}",
-        f"CO-{_CARC[name]}",
-        CLAIM_FIELDS.get(name, name),
-        evidence,
-        CARC[_CARC[name]],
-        -math.log10(max(p, 1e-12)),
-        round(amount, 2),
-        options,
-        _hint(guess, name),
-    )
+def _surprise_reasons(judged: Judged, reader: Reader, rows: Sequence[int]) -> dict[int, list[Reason]]:
+    """The most surprising fields of each of these claims, where ordinary claims surprise as much in less than one of a
+    hundred."""
+    p = reader.calibration.p_values(judged.answers)
+    asked = [(i, k) for i in rows for k in _strongest(judged, reader, p[i], i)]
+    blanks = []
+    for i, k in asked:
+        question, rank = reader.reading.questions[k], int(judged.answers.ranks[i, k])
+        blanks.append(Blank(i, question.field, rank, all_ranks=not question.ranks))
+    reasons: dict[int, list[Reason]] = {}
+    guesses = expected(reader.predictor, reader.tokenizer, judged.batch, blanks)
+    for (i, k), guess in zip(asked, guesses, strict=True):
+        strength = 10 ** -float(judged.evidence.fields[i, k])
+        reason = surprise_reason(guess, strength, float(judged.evidence.amount[i]))
+        if reason is not None:
+            reasons.setdefault(i, []).append(reason)
+    return reasons
 
 
-def _hint(guess: Alternatives, name: str) -> str:
-    """What would make the claim ordinary in this field."""
-    best = _plain(guess.options[0][0])
-    if name not in ("price_ratio", "stay_ratio", "units", "quantity", "covered_days", "submit_lag", "days_supply"):
-        return f"would be ordinary with {_NAMES[name]} {best}"
-    highs = [_upper(words) for words, probability in guess.options if probability >= 0.05]
-    found = _lower(guess.found)
-    limit = max((h for h in highs if h is not None), default=None)
-    if limit is None or found is None or not np.isfinite(limit):
-        return f"would be ordinary with {_NAMES[name]} {best}"
-    return f"would be ordinary with {_NAMES[name]} {'under' if found >= limit else 'around'} {_round(limit)}"
+def _strongest(judged: Judged, reader: Reader, p: Any, row: int) -> list[int]:
+    """Up to `SHOWN` questions about different fields, the strongest first."""
+    chosen: dict[str, int] = {}
+    for k in np.argsort(-judged.evidence.fields[row], kind="stable").tolist():
+        if p[k] <= RARE:
+            chosen.setdefault(reader.reading.questions[k].field, k)
+    return list(chosen.values())[:SHOWN]
 
 
-def _round(limit: float) -> str:
-    return f"{math.floor(limit) + 1}" if round(limit % 1, 6) == WHOLE else f"{limit:g}"
-
-
-def _upper(words: str) -> float | None:
-    return float(words.rsplit(", ", 1)[1].rstrip(")")) if " in [" in words else None
-
-
-def _lower(words: str) -> float | None:
-    return float(words.split(" in [", 1)[1].split(", ")[0]) if " in [" in words else None
+def _similar(
+    batch: ClaimBatch, reader: Reader, examples: Examples, rows: list[int]
+) -> dict[int, tuple[SimilarClaim, ...]]:
+    found: dict[int, tuple[SimilarClaim, ...]] = {}
+    for start in range(0, len(rows), 512):
+        part = rows[start : start + 512]
+        vectors = reader.model.summary_vectors(batch[part].compact())
+        found |= {i: examples.nearest(vector) for i, vector in zip(part, vectors, strict=True)}
+    return found

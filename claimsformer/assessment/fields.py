@@ -14,9 +14,10 @@ import polars as pl
 
 from claimsformer.tokenizer.fields import ClaimSpec, FieldSpec
 
-__all__ = ["CLAIM_FIELDS", "CLAIM_SPEC", "PASSES", "prepare"]
+__all__ = ["CLAIM_FIELDS", "CLAIM_SPEC", "prepare"]
 
-N_DIAGNOSES, N_LINES, N_DRUGS, N_PROCEDURES = 6, 6, 2, 2
+N_DIAGNOSES, N_LINES, N_DRUGS, N_PROCEDURES = 6, 6, 2, 6
+NO_PROCEDURE: Final = "NONE"
 
 AGE_EDGES = (1, *range(5, 95, 5))
 LAG_EDGES = (0, 1, 3, 7, 14, 21, 30, 45, 60, 90, 120, 180, 270, 366, 540, 800)
@@ -50,7 +51,17 @@ CLAIM_SPEC: Final = ClaimSpec(
         FieldSpec("stay_days", "number", edges=DAY_EDGES, absent="pad"),
         FieldSpec("covered_days", "number", edges=DAY_EDGES, absent="pad"),
         FieldSpec("drg", "code", hierarchy="drg", hides=("stay_ratio",), absent="pad"),
-        FieldSpec("stay_ratio", "ratio", columns=("stay_charge",), by="drg", edges=RATIO_EDGES, absent="pad"),
+        FieldSpec("stay_charge", "money", bins=24, mask_group="stay_charge", absent="pad"),
+        # A charge and its ratio tell the DRG, a ratio and the DRG tell the charge.
+        FieldSpec(
+            "stay_ratio",
+            "ratio",
+            columns=("stay_charge",),
+            by="drg",
+            mask_group="stay_charge",
+            edges=RATIO_EDGES,
+            absent="pad",
+        ),
         FieldSpec("diagnosis", "code", columns=_ranks("diagnosis", N_DIAGNOSES), hierarchy="diagnosis", absent="pad"),
         FieldSpec("procedure", "code", columns=_ranks("procedure", N_PROCEDURES), hierarchy="procedure", absent="pad"),
         FieldSpec("item", "code", columns=_ranks("item", N_LINES), hierarchy="procedure", absent="pad"),
@@ -65,34 +76,13 @@ CLAIM_SPEC: Final = ClaimSpec(
     ),
 )
 
-# What is hidden and scored in one pass: all ranks of a field at once, or (True) one rank after another.
-PASSES: Final[dict[str, bool]] = {
-    "member_sex": False,
-    "member_age": False,
-    "provider_state": False,
-    "provider_specialty": False,
-    "place_of_service": False,
-    "submit_lag": False,
-    "covered_days": False,
-    "drg": False,
-    "stay_ratio": False,
-    "diagnosis": True,
-    "procedure": False,
-    "item": True,
-    "units": False,
-    "price_ratio": False,
-    "drug": True,
-    "strength": False,
-    "days_supply": False,
-    "quantity": False,
-}
-
 # The field of the claim that a reviewer is shown.
 CLAIM_FIELDS: Final[dict[str, str]] = {
     "member_age": "member_birth_date",
     "provider_state": "billing_provider_id",
     "submit_lag": "submitted_date",
     "stay_days": "service_thru",
+    "stay_charge": "charge_amount",
     "stay_ratio": "charge_amount",
     "diagnosis": "diagnoses",
     "procedure": "procedures",
@@ -127,7 +117,9 @@ def prepare(claims: pl.DataFrame) -> pl.DataFrame:
         stay_charge=pl.when(stay).then(pl.coalesce("charge_amount", "paid_amount").cast(pl.Float64)),
         **{f"diagnosis{k}": _coded(pl.col("diagnoses").list.get(k - 1, null_on_oob=True))
            for k in range(1, N_DIAGNOSES + 1)},
-        **{f"procedure{k}": pl.col("procedures").list.get(k - 1, null_on_oob=True)
+        # That a stay has no further procedure is a value: how many are billed is itself to be predicted.
+        **{f"procedure{k}": pl.coalesce(pl.col("procedures").list.get(k - 1, null_on_oob=True),
+                                        pl.when(stay).then(pl.lit(NO_PROCEDURE)))
            for k in range(1, N_PROCEDURES + 1)},
     )  # fmt: skip
     return frame.with_columns(_line_columns()).drop("lines")

@@ -173,11 +173,14 @@ class Fusion:
         return _linear(evidence.features(), self.weights)
 
     def _stated(self, evidence: Evidence) -> Floats:
-        """Log-odds: prior, the strongest edit in full and the others by a third, and the e-value of the surprise; or the
-        e-value of the rarest of all that was found."""
+        """Log-odds: prior, the strongest edit in full and the others by a third, and the e-value of the surprise; with
+        `edit_p` prior and the e-value of the rarest of all that was found."""
         if self.edit_p is not None:
-            rarest = np.maximum(evidence.score, (evidence.flags * -np.log10(self.edit_p)).max(axis=1, initial=0.0))
-            odds: Floats = np.log(self.prior / (1 - self.prior) * XI) + (1 - XI) * np.log(10) * np.minimum(rarest, 50)
+            rarest_edit = (evidence.flags * -np.log10(self.edit_p)).max(axis=1, initial=0.0)
+            # The claim's own p-value, since the largest of many answers is large on ordinary claims too.
+            surprise = -np.log10(evidence.claim_p) + 0.01 * np.minimum(evidence.score, 50)
+            strongest = np.minimum(np.maximum(surprise, rarest_edit), 50)
+            odds: Floats = np.log(self.prior / (1 - self.prior) * XI) + (1 - XI) * np.log(10) * strongest
             return odds
         stated = np.array([EDITS[name].weight for name in evidence.edits])
         fired = evidence.flags * stated

@@ -9,7 +9,7 @@ among held-out claims. A queue of claims with a bounded share of false alarms co
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -218,78 +218,3 @@ def benjamini_hochberg(p: Floats, rate: float = 0.1) -> npt.NDArray[np.bool_]:
     if len(passed):
         queued[order[: passed[-1] + 1]] = True
     return queued
-
-
-# One negative log-likelihood per field, as `ClaimsProcessor` still asks for it.
-Question = Blank
-
-
-def _passes(tokenizer: FieldTokenizer, passes: Mapping[str, int]) -> list[tuple[str, list[int] | None]]:
-    """(field, ranks to hide together) for each pass; None for all of the field's tokens."""
-    widths = {field.name: len(field.columns) for field in tokenizer.spec.fields}
-    found: list[tuple[str, list[int] | None]] = []
-    for name, groups in passes.items():
-        ranks = range(1, widths[name] + 1)
-        if groups == 0 or len(ranks) == 1:
-            found.append((name, None))
-        elif groups is True or groups >= len(ranks):
-            found += [(name, [rank]) for rank in ranks]
-        else:
-            found += [(name, list(ranks[k::groups])) for k in range(groups)]
-    return found
-
-
-def surprises(
-    model: Predictor,
-    tokenizer: FieldTokenizer,
-    claims: ClaimBatch,
-    passes: Mapping[str, int],
-    *,
-    batch_size: int = 256,
-    on_batch: Callable[[int], None] | None = None,
-) -> Surprises:
-    """Score each field of each claim; claims of similar length go together, the result is in the order given.
-
-    `passes` says of each field how its ranks are hidden: 0 all at once, True one by one, n in n groups that lie apart.
-    """
-    fields = tuple(passes)
-    values = np.full((len(claims), len(fields)), np.nan)
-    ranks = np.zeros((len(claims), len(fields)), dtype=np.int64)
-    order = np.argsort(claims.lengths, kind="stable")
-    for start in range(0, len(order), batch_size):
-        rows = order[start : start + batch_size]
-        for prediction in _predictions(model, tokenizer, claims[rows].compact(), passes):
-            column = fields.index(prediction.field)
-            _keep_largest(values, ranks, column, rows, prediction)
-        if on_batch is not None:
-            on_batch(len(rows))
-    return Surprises(fields, values, ranks)
-
-
-def _predictions(
-    model: Predictor, tokenizer: FieldTokenizer, batch: ClaimBatch, passes: Mapping[str, int]
-) -> list[Prediction]:
-    found = []
-    for name, ranks in _passes(tokenizer, passes):
-        chosen = choose_field(tokenizer, batch, name)
-        if ranks is not None:
-            chosen &= np.isin(batch.position_ids, ranks)
-        rows = np.flatnonzero(chosen.any(axis=1))
-        if not len(rows):
-            continue
-        part, wanted = batch[rows], chosen[rows]
-        shown = hide(tokenizer, part, closure(tokenizer, part, wanted))
-        found += [
-            Prediction(name, rows[guess.rows], guess.ranks, guess.truth, guess.log_p)
-            for guess in model.predict(shown, part, wanted)
-            if guess.field == name
-        ]
-    return found
-
-
-def _keep_largest(values: Floats, ranks: Ints, column: int, rows: Ints, prediction: Prediction) -> None:
-    surprise = -prediction.log_p[np.arange(len(prediction.truth)), prediction.truth].astype(np.float64)
-    for k in np.argsort(surprise, kind="stable").tolist():  # the largest is written last
-        row = rows[prediction.rows[k]]
-        if not surprise[k] < values[row, column]:
-            values[row, column], ranks[row, column] = surprise[k], prediction.ranks[k]

@@ -24,10 +24,9 @@ import numpy as np
 
 import tensorlite as tl
 from claimsformer.assessment import ClaimsProcessor
-from claimsformer.assessment.fields import PASSES, prepare
+from claimsformer.assessment.questions import ask
 from claimsformer.assessment.streaming import StreamSettings, assess_stream
 from claimsformer.assessment.streaming_inference import HiddenTokenModel
-from claimsformer.assessment.surprise import surprises
 from claimsformer.claims.generator import generate
 from claimsformer.claims.writers import write_claims
 from claimsformer.cli.common import PRETRAINED
@@ -53,7 +52,7 @@ def generated(path: Path, lines: int, seed: int = 0) -> dict[str, float]:
     return counts | {"seconds": time.perf_counter() - started, "megabytes": path.stat().st_size / 1e6}
 
 
-def assess_here(path: str, folder: str, full_model: int | None, threads: int) -> None:
+def assess_here(path: str, folder: str, full_model: int | None, threads: int, workers: int = 1) -> None:
     """Assess a file in this process and print what it took, as JSON."""
     tl.set_num_threads(threads)
     processor = ClaimsProcessor.load(PRETRAINED)
@@ -71,18 +70,26 @@ def assess_here(path: str, folder: str, full_model: int | None, threads: int) ->
             said = now
             print(f"{now - started:7.0f} s  {words}, {_peak():.0f} MB", file=sys.stderr, flush=True)
 
-    found = assess_stream(processor, path, Path(folder) / "work", settings=StreamSettings(full_model), on_progress=tell)
+    settings = StreamSettings(full_model, workers=workers)
+    found = assess_stream(processor, path, Path(folder) / "work", settings=settings, on_progress=tell)
     written = found.write(Path(folder) / "verdicts.ndjson", on_progress=tell)
     summary = found.summary()
     print(json.dumps(summary | {"written": written, "seconds": time.perf_counter() - started, "stages": spent,
-                                "cpu_seconds": time.process_time(), "peak_megabytes": _peak()}))  # fmt: skip
+                                "cpu_seconds": _cpu(), "peak_megabytes": _peak(), "worker_peak_megabytes":
+                                _peak(resource.RUSAGE_CHILDREN) if workers > 1 else 0.0}))  # fmt: skip
 
 
-def _peak() -> float:
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3
+def _peak(who: int = resource.RUSAGE_SELF) -> float:
+    """Of this process, or of the largest of those that it started and that have ended."""
+    return resource.getrusage(who).ru_maxrss / 1e3
 
 
-def stream(lines: int, full_model: int | None, threads: int) -> Iterator[Note]:
+def _cpu() -> float:
+    used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return sum(u.ru_utime + u.ru_stime for u in used)
+
+
+def stream(lines: int, full_model: int | None, threads: int, workers: int = 1) -> Iterator[Note]:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "claims.parquet"
         made = generated(path, lines)
@@ -91,14 +98,17 @@ def stream(lines: int, full_model: int | None, threads: int) -> Iterator[Note]:
             f"({made['lines'] / made['seconds']:,.0f} lines/s), {made['megabytes']:,.0f} MB of Parquet"
         )
         limit = "None" if full_model is None else str(full_model)
-        call = f"from tests.benchmarks.assess import assess_here; assess_here({str(path)!r}, {folder!r}, {limit}, {threads})"
+        arguments = f"{str(path)!r}, {folder!r}, {limit}, {threads}, {workers}"
+        call = f"from tests.benchmarks.assess import assess_here; assess_here({arguments})"
         done = subprocess.run([sys.executable, "-c", call], stdout=subprocess.PIPE, text=True, check=True)
         found = json.loads(done.stdout)
         n, seconds, cpu = found["accepted"], found["seconds"], found["cpu_seconds"]
+        of_workers = found["worker_peak_megabytes"]
+        together = found["peak_megabytes"] + workers * of_workers  # at most, for peaks need not coincide
+        memory = f"{together:,.0f} MB" + (f" in all, {of_workers:,.0f} MB in each worker" if workers > 1 else "")
         yield Note(
-            f"assessed {n:,} claims in {seconds:.0f} s with {threads} threads: {n / seconds:,.0f} claims/s "
-            f"({cpu:.0f} s of CPU: {n / cpu:,.0f} claims/s); peak memory "
-            f"{found['peak_megabytes']:,.0f} MB; {found['full_model']:,} by the full model, {found['suspicious']:,} suspicious"
+            f"assessed {n:,} claims in {seconds:.0f} s with {threads} threads and {workers} workers: {n / seconds:,.0f} "
+            f"claims/s ({cpu:.0f} s of CPU: {n / cpu:,.0f} claims/s); peak memory {memory}; {found['full_model']:,} by the full model, {found['suspicious']:,} suspicious"
         )
         rates = {"reading": n, "edits": n, "full": found["full_model"], "writing": n}
         for stage, claims in rates.items():
@@ -107,15 +117,16 @@ def stream(lines: int, full_model: int | None, threads: int) -> Iterator[Note]:
 
 
 def engines(threads: int) -> Iterator[Note]:
-    """The full model (every field hidden by itself) in three engines, in turn, on the same claims."""
+    """The full model (every question that makes the score) in three engines, in turn, on the same claims."""
     tl.set_num_threads(threads)
     processor = ClaimsProcessor.load(PRETRAINED)
     claims = next(generate(CLAIMS_COMPARED, 3, CLAIMS_COMPARED)).claims
-    batch = processor.tokenizer.encode(prepare(claims))
+    reader = processor.reader
+    batch = reader.encode(claims)
     models, left_out = _models(processor, threads)
 
     def run(model: Any) -> np.ndarray:
-        return surprises(model, processor.tokenizer, batch, PASSES, batch_size=512).values
+        return ask(model, reader.tokenizer, reader.frequencies, batch, reader.reading.questions).values
 
     reference = run(models["tensorlite, hidden tokens only"])
     differences = {name: float(np.nanmax(np.abs(run(model) - reference))) for name, model in models.items()}
@@ -159,19 +170,20 @@ def _models(processor: ClaimsProcessor, threads: int) -> tuple[dict[str, Any], l
     return found, left_out
 
 
-def rows(lines: int = LINES, full_model: int | None = 1_000) -> Iterator[Note]:
+def rows(lines: int = LINES, full_model: int | None = 1_000, workers: int = 1) -> Iterator[Note]:
     threads = min(2, os.cpu_count() or 1)
     for count in sorted({1, threads}):
         yield from engines(count)
-    yield from stream(lines, full_model, threads)
+    yield from stream(lines, full_model, threads, workers)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks.assess", description=__doc__)
     parser.add_argument("--lines", type=int, default=1_000_000, help="claim lines to generate")
     parser.add_argument("--full-model", type=int, help="most claims for the full model (by default 5 %%)")
+    parser.add_argument("--workers", type=int, default=1, help="processes that screen and assess")
     arguments = parser.parse_args()
-    for row in rows(arguments.lines, arguments.full_model):
+    for row in rows(arguments.lines, arguments.full_model, arguments.workers):
         print(row.row(), flush=True)
 
 

@@ -84,12 +84,12 @@ def fee(c: Context) -> pl.DataFrame:
     ratios = price_ratios(c.claims, c.tables)
     if ratios.is_empty():
         return nothing()
-    everyone = c.tables.provider_price.filter(pl.col("provider_id") == "")["ratio"]
+    everyone = c.tables.provider_price.filter(pl.col("provider_key") == "")["ratio"]
     usual = float(everyone[0]) if len(everyone) else 1.0
-    known = c.tables.provider_price.filter((pl.col("provider_id") != "") & (pl.col("n") >= 10)).rename(
+    known = c.tables.provider_price.filter((pl.col("provider_key") != "") & (pl.col("n") >= 10)).rename(
         {"ratio": "level"}
     )
-    judged = ratios.join(known.drop("n"), on="provider_id", how="left", maintain_order="left").with_columns(
+    judged = ratios.join(known.drop("n"), on="provider_key", how="left", maintain_order="left").with_columns(
         # Without enough of the provider's own lines its level is unknown, so the limit is twice as far away.
         limit=pl.col("level").fill_null(2 * usual) * c.tables.price_factor
     )

@@ -7,6 +7,7 @@ that a diagnosis is seen with, which states a member's providers are in.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, Final
@@ -32,7 +33,7 @@ _SCHEMAS: Final[dict[str, dict[str, Any]]] = {
     "drgs": {"drg": pl.String, "family": pl.String, "level": pl.Int64, "payment": pl.Float64},
     "states": {"member_state": pl.String, "provider_state": pl.String, "share": pl.Float64},
     "prices": {"item": pl.String, "price": pl.Float64, "n": pl.Int64},
-    "provider_price": {"provider_id": pl.String, "ratio": pl.Float64, "n": pl.Int64},
+    "provider_price": {"provider_key": pl.String, "ratio": pl.Float64, "n": pl.Int64},
 }  # fmt: skip
 
 
@@ -46,6 +47,7 @@ class EditTables:
 
     `off` names edits that are switched off, because they fired on so much of the history that they cannot be right
     there. `timely_days` is the limit of filing in days, `far_km` and `same_day_km` are distances in kilometres.
+    `provider_price` holds no provider's number but a hash of it with `salt`, see `provider_keys`.
     """
 
     procedures: pl.DataFrame = field(default_factory=lambda: _empty("procedures"))
@@ -62,6 +64,7 @@ class EditTables:
     same_day_km: float = 500.0
     price_factor: float = 2.0
     off: tuple[str, ...] = ()
+    salt: str = ""
 
     def __post_init__(self) -> None:
         for name, schema in _SCHEMAS.items():
@@ -80,14 +83,29 @@ class EditTables:
 
     def learn(self, history: pl.DataFrame, *, min_count: int = 20) -> EditTables:
         """These tables, completed by what `history` says of states, prices and providers' price levels."""
-        tables = replace(self, states=_states(history), prices=_prices(history, min_count))
+        tables = replace(self, states=_states(history), prices=_prices(history, min_count), salt=_salt(history))
         ratios = price_ratios(history, tables).filter(pl.col("ratio") > 0)
-        levels = ratios.group_by("provider_id").agg(pl.col("ratio").median(), pl.len().cast(pl.Int64).alias("n"))
+        levels = ratios.group_by("provider_key").agg(pl.col("ratio").median(), pl.len().cast(pl.Int64).alias("n"))
         everyone = pl.DataFrame(
-            {"provider_id": [""], "ratio": [_float(ratios["ratio"].median())], "n": [ratios.height]},
+            {"provider_key": [""], "ratio": [_float(ratios["ratio"].median())], "n": [ratios.height]},
             schema=_SCHEMAS["provider_price"],
         )
-        return replace(tables, provider_price=pl.concat([everyone, levels.sort("provider_id")]))
+        known = levels.filter(pl.col("provider_key") != "").sort("provider_key")
+        return replace(tables, provider_price=pl.concat([everyone, known]))
+
+    def provider_keys(self, providers: pl.Series) -> pl.Series:
+        """What stands for each provider's number in these tables: 64 bits of a BLAKE2b hash keyed with the salt, ""
+        where there is no number.
+
+        It keeps numbers out of a model's files. Who has these files and a list of all numbers can still find out which
+        of them occur.
+        """
+        keys = {"": ""} | {
+            number: hashlib.blake2b(number.encode(), digest_size=8, key=self.salt.encode()).hexdigest()
+            for number in providers.unique().drop_nulls().to_list()
+            if number
+        }
+        return providers.fill_null("").replace_strict(keys, return_dtype=pl.String)
 
     def to_dict(self) -> dict[str, Any]:
         """JSON values: tables as columns."""
@@ -117,6 +135,14 @@ class Directory:
 
     providers: pl.DataFrame | None = None
     members: pl.DataFrame | None = None
+
+
+def _salt(history: pl.DataFrame) -> str:
+    """Another one for every history, the same for the same."""
+    sha = hashlib.sha256()
+    for name in ("claim_id", "billing_provider_id"):
+        sha.update("\n".join(value or "" for value in history[name].to_list()).encode())
+    return sha.hexdigest()[:32]
 
 
 def _float(value: Any) -> float:
@@ -156,19 +182,18 @@ def _prices(history: pl.DataFrame, min_count: int) -> pl.DataFrame:
 
 
 def price_ratios(claims: pl.DataFrame, tables: EditTables) -> pl.DataFrame:
-    """(row, line_number, item, charge, expected, ratio, provider_id): each line's charge over its usual price.
+    """(row, line_number, item, charge, expected, ratio, provider_key): each line's charge over its usual price.
 
     The usual price is the fee of the table where there is one, else the history's median.
     """
-    header = claims.with_row_index("row").select(
-        "row", pl.col("billing_provider_id").fill_null("").alias("provider_id"), "lines"
-    )
+    keys = tables.provider_keys(claims["billing_provider_id"])
+    header = claims.with_row_index("row").select("row", keys.alias("provider_key"), "lines")
     lines = header.filter(pl.col("lines").list.len() > 0).explode("lines").unnest("lines")
     listed = tables.procedures.select(pl.col("code").alias("item"), pl.col("fee"))
     return (
         lines.select(
             "row",
-            "provider_id",
+            "provider_key",
             "line_number",
             item_expr().alias("item"),
             count_expr().alias("count"),

@@ -23,7 +23,7 @@ FOLDER = Path(claimsformer.assessment.__file__).parent / "pretrained"
 def graph() -> viz.Graph:
     processor = ClaimsProcessor.load(FOLDER)
     claims, *_ = load_demo_claims(FOLDER)
-    return viz.graph(processor.model, processor._encode(claims.head(4)))
+    return viz.graph(processor.model, processor.encode(claims.head(4)))
 
 
 @pytest.mark.parametrize("how", ["auto", "none", "max"])

@@ -21,17 +21,24 @@ from claimsformer.assessment import (
     split_by,
     split_by_time,
 )
-from claimsformer.assessment.fields import CLAIM_SPEC, PASSES, prepare
+from claimsformer.assessment.claim_reading import CLAIM_DETAILS, CLAIM_QUESTIONS
+from claimsformer.assessment.fields import CLAIM_SPEC, prepare
 from claimsformer.assessment.masked_model import MaskedClaimModel
 from claimsformer.assessment.masked_training import train_masked
+from claimsformer.assessment.questions import Frequencies, Question, ask
 from claimsformer.assessment.splits import check_in_order
-from claimsformer.assessment.surprise import surprises
+from claimsformer.assessment.surprise import Alternatives
+from claimsformer.assessment.wording import surprise_reason
 from claimsformer.claims.frames import claims_schema
 from claimsformer.claims.generator import GeneratedBatch, generate, reference_tables
 from claimsformer.errors import ConfigError, LeakageError, NotFittedError, ReadError
 from claimsformer.tokenizer.fields import ClaimBatch, FieldTokenizer
 
 SMALL = MaskedModelConfig(d_model=16, n_layers=1, n_heads=2)
+LINE_FIELDS = {
+    f"lines.{name}"
+    for name in ("procedure_code", "units", "charge_amount", "drug_name", "strength", "quantity", "days_supply")
+}
 
 
 @cache
@@ -83,8 +90,7 @@ def test_every_verdict_is_complete_and_never_a_denial() -> None:
 
 
 def test_suspicious_verdicts_name_fields_and_evidence() -> None:
-    known = set(claims_schema()) | {f"lines.{n}" for n in ("procedure_code", "units", "charge_amount", "drug_name",
-                                                          "strength", "quantity", "days_supply")}  # fmt: skip
+    known = set(claims_schema()) | LINE_FIELDS
     found = [a for a in verdicts(fitted()) if a.decision == "suspicious"]
     assert found
     assert any(a.reasons for a in found)
@@ -109,11 +115,36 @@ def test_a_saved_processor_gives_the_same_verdicts(tmp_path: Path) -> None:
         assert (a.decision, [r.id for r in a.reasons]) == (b.decision, [r.id for r in b.reasons])
 
 
-def test_no_members_number_is_in_what_is_saved(tmp_path: Path) -> None:
+@pytest.mark.parametrize("labelled", [True, False])
+def test_no_number_of_a_member_provider_or_claim_is_in_what_is_saved(tmp_path: Path, labelled: bool) -> None:
+    folder = fitted(labelled).save(tmp_path / "model")
+    saved = b"".join(p.read_bytes() for p in folder.iterdir())
+    history = world(5).claims
+    for name in ("member_id", "claim_id", "billing_provider_id", "rendering_provider_id", "original_claim_id"):
+        if name not in history.columns:
+            continue
+        numbers = history[name].drop_nulls().unique().to_list()
+        assert not [number for number in numbers if number.encode() in saved], name
+
+
+def test_providers_are_found_again_by_the_hash_of_their_number() -> None:
+    history = world(5).claims
+    tables = EditTables().learn(history)
+    keys = tables.provider_keys(history["billing_provider_id"])
+    assert set(tables.provider_price["provider_key"]) <= {"", *keys}
+    assert keys.n_unique() == history["billing_provider_id"].n_unique()
+    other = EditTables().learn(world(6).claims)
+    assert not set(other.provider_keys(history["billing_provider_id"])) & set(keys)
+    assert EditTables.from_dict(tables.to_dict()).provider_keys(history["billing_provider_id"]).equals(keys)
+    assert tables.provider_keys(pl.Series([None, "", "1"]))[:2].to_list() == ["", ""]
+
+
+def test_a_model_of_an_older_format_is_refused_with_the_way_out(tmp_path: Path) -> None:
     folder = fitted().save(tmp_path / "model")
-    text = b"".join(p.read_bytes() for p in folder.iterdir()).decode("latin-1")
-    for name in ("member_id", "claim_id"):
-        assert not any(value in text for value in world(5).claims[name].unique())
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps(config | {"format": 1}))
+    with pytest.raises(ReadError, match=r"format 1(?s:.*)claimsformer train"):
+        ClaimsProcessor.load(folder)
 
 
 def test_the_same_seed_gives_the_same_model() -> None:
@@ -153,25 +184,36 @@ def test_an_interrupted_training_goes_on_as_if_nothing_had_happened(tmp_path: Pa
 
 
 def test_a_hidden_field_does_not_depend_on_its_own_value() -> None:
-    """Surprise of the charge is -log p of what is there under one distribution: the probabilities add up to 1."""
+    """Surprise of the sex is -log p of what is there under one distribution: the probabilities add up to 1."""
     tokenizer, batch = tokenized()
     model = MaskedClaimModel(tokenizer, SMALL)
-    row = batch[:1]
+    row, frequencies = batch[:1], Frequencies.fit(tokenizer, batch)
     where = tokenizer.slices["member_sex"]
     at = np.flatnonzero(row.field_ids[0] == tokenizer.field_id("member_sex"))[0]
     total = 0.0
     for value in range(where.start, where.stop):
         row.value_ids[0, at] = value
-        total += np.exp(-surprises(model, tokenizer, row, {"member_sex": False}).values[0, 0])
+        total += np.exp(-ask(model, tokenizer, frequencies, row, [Question("member_sex")]).values[0, 0])
     assert total == pytest.approx(1.0, abs=1e-5)
 
 
-def test_surprise_does_not_depend_on_the_other_claims_of_the_batch() -> None:
+def test_answers_do_not_depend_on_the_other_claims_of_the_batch() -> None:
     tokenizer, batch = tokenized()
-    model = MaskedClaimModel(tokenizer, SMALL)
-    together = surprises(model, tokenizer, batch[:40], PASSES)
-    alone = surprises(model, tokenizer, batch[[17]], PASSES)
+    model, frequencies = MaskedClaimModel(tokenizer, SMALL), Frequencies.fit(tokenizer, batch)
+    together = ask(model, tokenizer, frequencies, batch[:40], CLAIM_QUESTIONS)
+    alone = ask(model, tokenizer, frequencies, batch[[17]], CLAIM_QUESTIONS)
     np.testing.assert_allclose(together.values[17], alone.values[0], atol=1e-4)
+    np.testing.assert_array_equal(together.ranks[17], alone.ranks[0])
+
+
+def test_the_questions_are_about_fields_that_a_reviewer_can_be_shown() -> None:
+    fields = {field.name for field in CLAIM_SPEC.fields}
+    for question in (*CLAIM_QUESTIONS, *CLAIM_DETAILS):
+        assert {question.field, *question.hidden} <= fields
+        guess = Alternatives(question.field, 0, f"{question.field}=x", 0.001, ((f"{question.field}=y", 0.9),))
+        reason = surprise_reason(guess, 0.001, 10.0)
+        assert reason is not None
+        assert reason.field in set(claims_schema()) | LINE_FIELDS
 
 
 def test_splits_keep_members_together_and_leaks_are_refused() -> None:

@@ -5,11 +5,6 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
-import random
-import signal
-import subprocess
-import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +14,8 @@ import pytest
 
 from claimsformer.assessment import Assessment, ClaimsProcessor, Directory
 from claimsformer.assessment import streaming_store as store
-from claimsformer.assessment.fields import PASSES, prepare
 from claimsformer.assessment.streaming import StreamSettings, assess_stream, full_model_share
-from claimsformer.assessment.streaming_screen import SHOWN, screen_surprises
+from claimsformer.assessment.streaming_screen import SHOWN, screen_answers
 from claimsformer.assessment.streaming_store import WorkFolder
 from claimsformer.claims.generator import generate
 from claimsformer.claims.writers import write_claims
@@ -132,14 +126,18 @@ def test_how_many_claims_the_full_model_reads() -> None:
 def test_the_screen_hides_at_once_what_the_model_scores_one_by_one(
     processor: ClaimsProcessor, example: Example
 ) -> None:
-    batch = processor.tokenizer.encode(prepare(example.claims[:300]))
-    found = screen_surprises(processor.model, processor.tokenizer, batch, batch_size=64)
-    again = screen_surprises(processor.model, processor.tokenizer, batch, batch_size=301)
-    np.testing.assert_allclose(found.values, again.values, atol=2e-5)
-    assert found.fields == tuple(PASSES)
-    for k, name in enumerate(found.fields):
-        there = (batch.mask & (batch.field_ids == processor.tokenizer.field_id(name))).any(axis=1)
-        np.testing.assert_array_equal(~np.isnan(found.values[:, k]), there & (name not in SHOWN))
+    batch = processor.encode(example.claims[:300])
+    found = screen_answers(processor.reader, batch, batch_size=64)
+    again = screen_answers(processor.reader, batch, batch_size=301)
+    np.testing.assert_allclose(found.values, again.values, atol=1e-4)
+    questions = processor.reader.reading.questions
+    assert found.fields == tuple(question.name for question in questions)
+    for k, question in enumerate(questions):
+        there = batch.mask & (batch.field_ids == processor.tokenizer.field_id(question.field))
+        if question.ranks:
+            there &= np.isin(batch.position_ids, question.ranks)
+        asked = there.any(axis=1) & (question.field not in SHOWN)
+        np.testing.assert_array_equal(~np.isnan(found.values[:, k]), asked)
 
 
 def test_the_screen_sees_a_tenfold_price(processor: ClaimsProcessor, example: Example) -> None:
@@ -212,60 +210,6 @@ def test_stopped_at_any_part_it_ends_the_same(
     assert found == expected
     assert (tmp_path / "b.ndjson").read_bytes() == (tmp_path / "a.ndjson").read_bytes()
     assert (tmp_path / "b.csv").read_bytes() == (tmp_path / "a.csv").read_bytes()
-
-
-def killed_and_resumed(example: Example, folder: Path, kills: int, seed: int) -> int:
-    """Run the command again and again, killing it at random moments; gives how often it was killed at work."""
-    command = [
-        sys.executable, "-m", "claimsformer", "assess", str(example.path), "--out", "verdicts.ndjson", "--json",
-        "--with-ids", "--full-model", "150", "--part-size", "100",
-    ]  # fmt: skip
-    rng, killed = random.Random(seed), 0
-    quiet: dict[str, Any] = {"cwd": folder, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join(p for p in sys.path if p)}
-    for _ in range(kills):
-        process = subprocess.Popen(command, env=environment, **quiet)
-        work = folder / "verdicts.ndjson.work"
-        while process.poll() is None and not work.exists():
-            time.sleep(0.02)
-        try:
-            process.wait(rng.uniform(0.0, 1.5))
-        except subprocess.TimeoutExpired:
-            process.send_signal(signal.SIGKILL)
-            killed += 1
-        if process.wait() == 0:
-            break
-    if process.returncode != 0:
-        subprocess.run(command, env=environment, check=True, **quiet)
-    return killed
-
-
-def check_killed(processor: ClaimsProcessor, example: Example, tmp_path: Path, kills: int, seed: int) -> None:
-    settings = StreamSettings(full_model=150, part_size=100)
-    assess_stream(processor, example.path, tmp_path / "w", settings=settings).write(
-        tmp_path / "whole.ndjson", with_ids=True
-    )
-    assert killed_and_resumed(example, tmp_path, kills, seed) > 0
-    found = (tmp_path / "verdicts.ndjson").read_bytes()
-    rows = [json.loads(line) for line in found.splitlines()]
-    assert [r["row"] for r in rows] == list(range(1, N + 1))  # none lost, none twice
-    assert [r["claim_id"] for r in rows] == example.claims["claim_id"].to_list()
-    assert found == (tmp_path / "whole.ndjson").read_bytes()
-    assert not (tmp_path / "verdicts.ndjson.work").exists()
-
-
-@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="this system has no SIGKILL")
-def test_killed_at_random_moments_it_ends_the_same(
-    processor: ClaimsProcessor, example: Example, tmp_path: Path
-) -> None:
-    check_killed(processor, example, tmp_path, kills=3, seed=0)
-
-
-@pytest.mark.slow
-@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="this system has no SIGKILL")
-@pytest.mark.parametrize("seed", range(1, 6))
-def test_killed_often_it_ends_the_same(processor: ClaimsProcessor, example: Example, tmp_path: Path, seed: int) -> None:
-    check_killed(processor, example, tmp_path, kills=20, seed=seed)
 
 
 # The work folder ------------------------------------------------------------------------------------------------------

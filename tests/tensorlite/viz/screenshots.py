@@ -42,7 +42,7 @@ def claims_transformer() -> viz.Graph:
     """The packaged model on a few demonstration claims."""
     folder = Path(claimsformer.assessment.__file__).parent / "pretrained"
     processor = ClaimsProcessor.load(folder)
-    return viz.graph(processor.model, processor._encode(load_demo_claims(folder)[0].head(4)))
+    return viz.graph(processor.model, processor.encode(load_demo_claims(folder)[0].head(4)))
 
 
 def micrograd() -> viz.Graph:
