@@ -62,7 +62,7 @@ def directional(
     `method` is "complex", "richardson", or "auto": the complex step if it is valid for this function, else Richardson.
     """
     arrays = [x._data for x in inputs if isinstance(x, Variable)]
-    steps = [np.zeros(1) if d is None else d for d in directions]
+    steps = [np.zeros(()) if d is None else d for d in directions]
     return Differentiator(lambda values: evaluate(f, inputs, values), arrays, method).along(steps)
 
 
@@ -224,4 +224,4 @@ def _extrapolated(table: list[list[Any]], noise: list[list[Any]]) -> tuple[tuple
 
 
 def _moved(arrays: Sequence[Any], steps: Sequence[Any], h: Any) -> list[Any]:
-    return [a + h * s if a.dtype.kind in "fc" else a for a, s in zip(arrays, steps, strict=True)]
+    return [np.asarray(a + h * s) if a.dtype.kind in "fc" else a for a, s in zip(arrays, steps, strict=True)]

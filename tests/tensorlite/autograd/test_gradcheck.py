@@ -203,3 +203,16 @@ def test_a_second_derivative_that_is_wrong_is_rejected():
             gradgradcheck(lambda x: x.exp(), randn(3))
     finally:
         op.grad(x=rule)
+
+
+def test_numbers_keep_their_shape_while_others_are_moved():
+    """The cotangent of a loss is a number, and so may be one of several inputs."""
+    x, scale = randn(3), tl.tensor(1.5, dtype=tl.float64, requires_grad=True)
+    assert gradgradcheck(lambda x: (x * x).sum(), x)
+
+    def scaled(x, scale):
+        assert scale.shape == ()
+        return (x * scale).exp()
+
+    assert gradcheck(scaled, (x, scale))
+    assert gradgradcheck(scaled, (x, scale))
