@@ -134,10 +134,11 @@ def sum_rows(g: Array, *, out: Array | None = None) -> Array:
         result[...] = 0
         return delivered(result, out)
     blocks = row_blocks(rows, columns, SUM_ROWS * columns)
+    step = blocks[0][1]
     partial = result[None] if len(blocks) == 1 else np.empty((len(blocks), columns), g.dtype)
 
     def block(start: int, stop: int) -> None:
-        np.matmul(ones(stop - start, g.dtype), g[start:stop], out=partial[start // SUM_ROWS])
+        np.matmul(ones(stop - start, g.dtype), g[start:stop], out=partial[start // step])
 
     parallel_for(block, blocks)
     if len(blocks) > 1:

@@ -82,7 +82,10 @@ def two_matmuls(first: tuple[Array, Array], second: tuple[Array, Array]) -> tupl
 
 
 def _side_by_side(products: list[Product]) -> None:
-    parallel_for(lambda i, _: _product(*products[i]), [(i, i + 1) for i in range(len(products))])
+    def one(start: int, _: int) -> None:
+        _product(*products[start])
+
+    parallel_for(one, [(i, i + 1) for i in range(len(products))])
 
 
 def _product(a: Array, b: Array, out: Array | None) -> Array:
