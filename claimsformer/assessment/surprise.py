@@ -177,7 +177,10 @@ class Calibration:
     def to_arrays(self, prefix: str = "calibration.") -> dict[str, npt.NDArray[np.float32]]:
         """Arrays by name, to be saved beside the weights."""
         arrays = {f"{prefix}{name}": s for name, s in zip(self.fields, self.surprises, strict=True)}
-        arrays |= {f"{prefix}#scores": self.scores, f"{prefix}#bounded": np.isin(self.fields, self.bounded).astype(np.float64)}
+        arrays |= {
+            f"{prefix}#scores": self.scores,
+            f"{prefix}#bounded": np.isin(self.fields, self.bounded).astype(np.float64),
+        }
         return {k: v.astype(np.float32) for k, v in arrays.items()}
 
     @classmethod

@@ -10,7 +10,7 @@ import polars as pl
 
 from claimsformer.assessment.decision import Reason
 from claimsformer.assessment.edits import EDITS
-from claimsformer.assessment.fields import CLAIM_FIELDS
+from claimsformer.assessment.fields import CLAIM_FIELDS, NO_PROCEDURE
 from claimsformer.assessment.surprise import Alternatives
 from claimsformer.claims.codes import CARC
 
@@ -31,6 +31,7 @@ _NAMES: Final = {
     "procedure": "procedure", "item": "service", "units": "units", "price_ratio": "unit price over the usual one",
     "drug": "drug", "strength": "strength", "days_supply": "days of supply", "quantity": "quantity",
 }  # fmt: skip
+_DAYS: Final = {"covered_days", "days_supply", "submit_lag", "stay_days"}
 WHOLE: Final = 0.001  # see `UNIT_EDGES`
 
 
@@ -48,14 +49,19 @@ def edit_reasons(findings: pl.DataFrame) -> list[Reason]:
 
 
 def _plain(words: str) -> str:
-    """`price_ratio in [2.5, 3)` without its field's name, an open end in words."""
+    """`price_ratio in [2.5, 3)` without its field's name, an open end in words, whole numbers as such."""
+    name = words.split("=", 1)[0].split(" in ", 1)[0]
     value = words.split("=", 1)[1] if "=" in words else words.split(" in ", 1)[-1]
     value = "missing" if value.startswith("<missing") else "something unusual" if value.startswith("<unk") else value
     if not value.startswith("["):
-        return f"a code of the family {value[:-1]}" if value.endswith("*") else value
+        return (
+            f"a code of the family {value[:-1]}" if value.endswith("*") else "none" if value == NO_PROCEDURE else value
+        )
     low, high = (float(edge) for edge in value[1:-1].split(", "))
     if math.isinf(low):
         return f"below {high:g}"
+    if name in _DAYS and math.isfinite(high):
+        return f"{low:g}" if high - low == 1 else f"{low:g} to {high - 1:g}"
     if round(low % 1, 6) == WHOLE:  # bins of whole numbers that begin just above one
         low, high = math.floor(low) + 1, math.floor(high) if math.isfinite(high) else high
         return f"{low}" if low == high else f"{low} or more" if math.isinf(high) else f"{low} to {high}"

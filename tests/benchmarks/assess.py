@@ -117,16 +117,16 @@ def stream(lines: int, full_model: int | None, threads: int, workers: int = 1) -
 
 
 def engines(threads: int) -> Iterator[Note]:
-    """The full model (every question that makes the score) in three engines, in turn, on the same claims."""
+    """The full model (every question that `assess` asks) in three engines, in turn, on the same claims."""
     tl.set_num_threads(threads)
     processor = ClaimsProcessor.load(PRETRAINED)
     claims = next(generate(CLAIMS_COMPARED, 3, CLAIMS_COMPARED)).claims
     reader = processor.reader
-    batch = reader.encode(claims)
+    batch, questions = reader.encode(claims), (*reader.reading.questions, *reader.reading.details)
     models, left_out = _models(processor, threads)
 
     def run(model: Any) -> np.ndarray:
-        return ask(model, reader.tokenizer, reader.frequencies, batch, reader.reading.questions).values
+        return ask(model, reader.tokenizer, reader.frequencies, batch, questions).values
 
     reference = run(models["tensorlite, hidden tokens only"])
     differences = {name: float(np.nanmax(np.abs(run(model) - reference))) for name, model in models.items()}
