@@ -152,10 +152,10 @@ class profile:
             self._write(op, data, values)
         finally:
             duration, own = self._close(start, inner)
-        given = _arrays(values)
+        given, source = _arrays(values), _arrays(values[-1:])
         at = op.name == "setitem" and is_basic(values[0])
-        written = data[values[0]].nbytes if at else _bytes(given[-1:]) or data.nbytes
-        copied = written if given and op.name == "setitem" else 0
+        written = data[values[0]].nbytes if at else _bytes(source) or data.nbytes
+        copied = written if source and op.name == "setitem" else 0
         self._add(op.name, "forward", start, duration, own, _bytes(given) + written, 0, copied, (data.shape,))
 
     def _timed_run(self, node: Node, g: Any, create_graph: bool) -> list[Any]:

@@ -106,10 +106,12 @@ def test_writes_in_place_are_seen():
         x[1:3] = 2.0
         x.add_(1)
         x[tl.tensor([0, 5])] = row
+        x[tl.tensor([0, 5])] = 3.0
     assert [(e.name, e.bytes, e.copied) for e in prof.events if e.name == "setitem"] == [
         ("setitem", 2 * 16, 16),
         ("setitem", 2 * 16, 0),
         ("setitem", 16 + 16 + 16, 16),
+        ("setitem", 16 + 6 * 16, 0),  # how much an index array selects is not looked up
     ]
     assert [e.name for e in prof.events].count("add") == 1
 
