@@ -11,20 +11,20 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Final
 
-import numpy as np
 import polars as pl
 from polars.io.plugins import register_io_source
 
-from claimsformer.assessment.decision import Assessment, Reason, SimilarClaim, digests
-from claimsformer.assessment.edits import FINDING_SCHEMA, Directory, run_edits
-from claimsformer.assessment.explain import edit_reasons
+from claimsformer.assessment.decision import Assessment, Reason, SimilarClaim
+from claimsformer.assessment.edits import Directory
 from claimsformer.assessment.processor import ClaimsProcessor
-from claimsformer.assessment.streaming_spill import ROW, Spill, at_most_claims, long_days
+from claimsformer.assessment.streaming_buckets import ASSESSED, CHOSEN, LONG_DAYS, SCREENED, VERDICT_SCHEMA, Buckets
+from claimsformer.assessment.streaming_spill import ROW, at_most_claims, long_days
 from claimsformer.assessment.streaming_store import WorkFolder, fingerprint
+from claimsformer.assessment.streaming_workers import Workers
 from claimsformer.claims.frames import claims_schema, conform
 from claimsformer.claims.readers import read_claims
 from claimsformer.errors import ConfigError
@@ -34,41 +34,28 @@ __all__ = ["StreamSettings", "StreamedVerdicts", "assess_stream", "full_model_sh
 Tell = Callable[[str, float], None]
 SMALL: Final = 20_000  # up to so many claims the full model reads all
 MOST: Final = 200_000  # and never more than so many by default
-_CHUNK: Final = 2_048  # claims that the full model holds at once
 # How much of the whole each stage takes, for progress.
 _STAGES: Final = {"read": (0.0, 0.15), "screen": (0.15, 0.55), "assess": (0.55, 0.95), "write": (0.95, 1.0)}
-
-_VERDICT_SCHEMA: Final = pl.Schema(
-    {
-        ROW: pl.UInt32(),
-        "claim_id": pl.String(),
-        "decision": pl.String(),
-        "action": pl.String(),
-        "probability": pl.Float64(),
-        "amount_at_risk": pl.Float64(),
-        "expected_value": pl.Float64(),
-        "abstained": pl.Boolean(),
-        "screen": pl.Float32(),
-        "full_model": pl.Boolean(),
-        "details": pl.String(),  # JSON: the rest of the assessment, or the edits' reasons where only these judged
-    }
-)
 
 
 @dataclass(frozen=True)
 class StreamSettings:
     """`full_model`: most claims for the full model, None for `full_model_share` of the file. `part_size`: claims held in
-    memory at once, about. `explain`: which claims of the full model get expected values and similar claims."""
+    memory at once, about, by each worker. `explain`: which claims of the full model get expected values and similar claims.
+    `workers`: processes that screen and assess; the verdicts are the same with any number, and a run may go on with another."""
 
     full_model: int | None = None
     part_size: int = 50_000
     explain: str = "suspicious"
+    workers: int = 1
 
     def __post_init__(self) -> None:
         if self.part_size < 1:
             raise ConfigError(f"part_size must be at least 1, got {self.part_size}")
         if self.full_model is not None and self.full_model < 0:
             raise ConfigError(f"full_model must not be negative, got {self.full_model}")
+        if self.workers < 1:
+            raise ConfigError(f"workers must be at least 1, got {self.workers}")
 
 
 def full_model_share(n_claims: int) -> int:
@@ -96,15 +83,16 @@ def assess_stream(
     """
     settings = settings or StreamSettings()
     task = _task(processor, path, format, mapping, history, directory, settings)
-    run = _Run(processor, directory, settings, on_progress)
     with WorkFolder(work, task) as folder:
         n_buckets = max(1, -(-at_most_claims(path) // settings.part_size))
-        spill, earlier = Spill(folder, "claims", n_buckets), Spill(folder, "history", n_buckets)
-        counts = run.read(spill, earlier, path, format, mapping, rejects, history)
+        buckets = Buckets(processor, directory, folder, n_buckets, settings.explain)
+        run = _Run(buckets, settings, on_progress)
+        counts = run.read(path, format, mapping, rejects, history)
         if counts["accepted"]:
-            extra = run.across_buckets(spill, earlier)
-            run.screen(spill, earlier, extra)
-            run.assess(spill, counts["accepted"])
+            run.across_buckets()
+            with Workers(buckets, settings.workers) as workers:
+                run.screen(workers)
+                run.assess(workers, counts["accepted"])
         return StreamedVerdicts(Path(work), counts, processor.model_version, processor.calibrated)
 
 
@@ -137,10 +125,8 @@ def _task(
 class _Run:
     """The stages of one run."""
 
-    def __init__(
-        self, processor: ClaimsProcessor, directory: Directory | None, settings: StreamSettings, tell: Tell
-    ) -> None:
-        self.processor, self.directory, self.settings, self._tell = processor, directory, settings, tell
+    def __init__(self, buckets: Buckets, settings: StreamSettings, tell: Tell) -> None:
+        self.buckets, self.settings, self._tell = buckets, settings, tell
 
     def tell(self, stage: str, words: str, share: float) -> None:
         low, high = _STAGES[stage]
@@ -148,8 +134,6 @@ class _Run:
 
     def read(
         self,
-        spill: Spill,
-        earlier: Spill,
         path: str | Path,
         format: str | None,
         mapping: str | Path | None,
@@ -157,11 +141,11 @@ class _Run:
         history: str | Path | None,
     ) -> dict[str, Any]:
         """Put claims and history into buckets; gives the counts of what was read."""
-        folder = spill.folder
+        spill, earlier, folder = self.buckets.claims, self.buckets.earlier, self.buckets.folder
         known: dict[str, Any] | None = folder.note("read")
         if known is not None and (rejects is None or Path(rejects).is_file()):
             return known
-        tables = self.processor.tables
+        tables = self.buckets.processor.tables
         timed = None if "IMPOSSIBLE-DAY" in tables.off or tables.procedures.is_empty() else tables
         if history is not None:
             with read_claims(history, None, mapping) as reader:
@@ -179,98 +163,35 @@ class _Run:
         folder.write_note("read", counts | {"reasons": reasons})
         return counts | {"reasons": reasons}
 
-    def across_buckets(self, spill: Spill, earlier: Spill) -> pl.DataFrame:
+    def across_buckets(self) -> None:
         """The claims of provider-days too long to be true: they belong to many members, so to many buckets."""
-        folder = spill.folder
-        if not folder.has("long_days.parquet"):
-            days = long_days(folder, spill.n_buckets)
-            found = pl.concat([spill.of_days(days), earlier.of_days(days)])
-            folder.write("long_days.parquet", found.unique("claim_id", keep="first", maintain_order=True))
-        return folder.read("long_days.parquet")
+        folder = self.buckets.folder
+        if not folder.has(LONG_DAYS):
+            days = long_days(folder, self.buckets.n)
+            found = pl.concat([self.buckets.claims.of_days(days), self.buckets.earlier.of_days(days)])
+            folder.write(LONG_DAYS, found.unique("claim_id", keep="first", maintain_order=True))
 
-    def screen(self, spill: Spill, earlier: Spill, extra: pl.DataFrame) -> None:
+    def screen(self, workers: Workers) -> None:
         """Edits and one pass of the model over every claim."""
-        done = 0
-        for index in range(spill.n_buckets):
-            if not spill.folder.has(f"screened/{index:04d}"):
-                numbered = spill.bucket(index)
-                claims = conform(numbered)
-                before = pl.concat([conform(earlier.bucket(index)), extra])
-                findings = run_edits(
-                    claims, self.processor.tables, history=before.unique("claim_id", maintain_order=True),
-                    directory=self.directory,
-                )  # fmt: skip
-                scores = [self.processor.screen(claims[k : k + 8192]) for k in range(0, claims.height, 8192)]
-                screen = np.concatenate(scores) if scores else np.empty(0, np.float32)
-                spill.folder.write_all(
-                    f"screened/{index:04d}",
-                    {"scores.parquet": numbered.select(ROW).with_columns(screen=screen), "findings.parquet": findings},
-                )
-                done += claims.height
-            self.tell("screen", f"edits and screen, {done:,} claims", (index + 1) / spill.n_buckets)
+        for done, share in self._missing(workers, "screen", SCREENED):
+            self.tell("screen", f"edits and screen, {done:,} claims", share)
 
-    def assess(self, spill: Spill, n_claims: int) -> None:
+    def assess(self, workers: Workers, n_claims: int) -> None:
         """The verdicts of every bucket."""
-        most = self.settings.full_model
-        chosen = first_ranked(spill.folder, full_model_share(n_claims) if most is None else most)
+        most, folder = self.settings.full_model, self.buckets.folder
+        chosen = first_ranked(folder, full_model_share(n_claims) if most is None else most)
+        folder.write(CHOSEN, chosen.to_frame())
+        for done, share in self._missing(workers, "assess", ASSESSED):
+            self.tell("assess", f"full model, {done:,} of {len(chosen):,} claims", share)
+
+    def _missing(self, workers: Workers, stage: str, name: str) -> Iterator[tuple[int, float]]:
+        """Do a stage for the buckets that it was not done for; gives claims so far and the share of all buckets."""
+        n = self.buckets.n
+        missing = [index for index in range(n) if not self.buckets.folder.has(name.format(index))]
         done = 0
-        for index in range(spill.n_buckets):
-            if not spill.folder.has(f"assessed/{index:04d}.parquet"):
-                part = self._assess_bucket(spill, index, chosen)
-                spill.folder.write(f"assessed/{index:04d}.parquet", part)
-                done += int(part["full_model"].sum())
-            self.tell("assess", f"full model, {done:,} of {len(chosen):,} claims", (index + 1) / spill.n_buckets)
-
-    def _assess_bucket(self, spill: Spill, index: int, chosen: pl.Series) -> pl.DataFrame:
-        numbered = spill.bucket(index)
-        claims = conform(numbered)
-        scores = spill.folder.read(f"screened/{index:04d}/scores.parquet")
-        findings = spill.folder.read(f"screened/{index:04d}/findings.parquet")
-        whole = numbered[ROW].is_in(chosen.implode()).to_numpy()
-        parts = []
-        for full in (False, True):
-            places = np.flatnonzero(whole == full)
-            for start in range(0, len(places), _CHUNK if full else max(1, len(places))):
-                rows = places[start : start + (_CHUNK if full else len(places))]
-                mine, found = claims[rows], _of_rows(findings, rows)
-                judged = self._by_model(mine, found) if full else self._by_edits(mine, found)
-                parts.append(judged.with_columns(numbered[ROW][rows], screen=scores["screen"].to_numpy()[rows]))
-        table = pl.concat(
-            [pl.DataFrame(schema=_VERDICT_SCHEMA), *(part.select(_VERDICT_SCHEMA.names()) for part in parts)]
-        )
-        return table.sort(ROW)
-
-    def _by_model(self, claims: pl.DataFrame, findings: pl.DataFrame) -> pl.DataFrame:
-        found = self.processor.assess(claims, findings=findings, explain=self.settings.explain)  # type: ignore[arg-type]
-        rows = []
-        for a in found:
-            state = a.to_dict()
-            columns = {name: state.pop(name) for name in _VERDICT_SCHEMA.names() if name in state}
-            rows.append(columns | {"full_model": True, "details": json.dumps(state, allow_nan=False)})
-        kept = {name: t for name, t in _VERDICT_SCHEMA.items() if name not in (ROW, "screen")}
-        return pl.DataFrame(rows, schema=kept, orient="row")
-
-    def _by_edits(self, claims: pl.DataFrame, findings: pl.DataFrame) -> pl.DataFrame:
-        """Verdicts where the screen found nothing out of the ordinary: the edits' alone."""
-        table = self.processor.score_by_edits(claims, findings).with_columns(
-            pl.col("probability").round(6), pl.col("amount_at_risk", "expected_value").round(2)
-        )
-        details: list[str | None] = [None] * claims.height
-        flagged = findings.group_by("row", maintain_order=True)
-        shas = dict(zip(rows := findings["row"].unique().sort().to_list(), digests(claims[rows]), strict=True))
-        for (row,), part in flagged:
-            reasons = [asdict(reason) for reason in edit_reasons(part)]
-            details[int(str(row))] = json.dumps({"reasons": reasons, "claim_digest": shas[int(str(row))]})
-        return table.with_columns(
-            abstained=pl.lit(False), full_model=pl.lit(False), details=pl.Series(details, dtype=pl.String)
-        )
-
-
-def _of_rows(findings: pl.DataFrame, rows: Any) -> pl.DataFrame:
-    """The findings of these rows, numbered by their place in `rows`."""
-    places = pl.DataFrame({"row": rows, "_place": range(len(rows))}, schema={"row": pl.UInt32, "_place": pl.UInt32})
-    joined = findings.join(places, on="row", maintain_order="left")
-    return joined.with_columns(row=pl.col("_place")).select(FINDING_SCHEMA.names())
+        for k, claims in enumerate(workers.run(stage, missing), start=1):
+            done += claims
+            yield done, (n - len(missing) + k) / n
 
 
 def first_ranked(folder: WorkFolder, most: int) -> pl.Series:
@@ -293,7 +214,7 @@ class StreamedVerdicts:
 
     def _table(self) -> pl.LazyFrame:
         files = sorted(self.work.glob("assessed/*.parquet"))
-        return pl.scan_parquet(files) if files else pl.LazyFrame(schema=_VERDICT_SCHEMA)
+        return pl.scan_parquet(files) if files else pl.LazyFrame(schema=VERDICT_SCHEMA)
 
     def summary(self) -> dict[str, Any]:
         """How many are suspicious, to review, judged by the full model; what reviews are expected to bring in."""
@@ -401,7 +322,7 @@ def _reason(state: dict[str, Any]) -> Reason:
 
 
 def _sink(batches: Iterator[pl.DataFrame], path: Path, with_ids: bool) -> None:
-    schema = {("row" if name == ROW else name): dtype for name, dtype in _VERDICT_SCHEMA.items()}
+    schema = {("row" if name == ROW else name): dtype for name, dtype in VERDICT_SCHEMA.items()}
     if not with_ids:
         schema.pop("claim_id")
 

@@ -19,8 +19,14 @@ import polars as pl
 
 from claimsformer.errors import ReadError
 
+try:
+    import fcntl
+except ImportError:  # no such locks on this system
+    fcntl = None  # type: ignore[assignment]
+
 __all__ = ["WorkFolder", "fingerprint"]
 
+_SHARED = "workers.lock"
 _ENDS = 1 << 20  # bytes of a file's beginning and end that its fingerprint covers
 
 
@@ -49,6 +55,7 @@ class WorkFolder:
         self.path.mkdir(mode=0o700, parents=True, exist_ok=True)  # claims as they are will stand in it
         self._lock = (self.path / "claimsformer.lock").open("a")
         _lock(self._lock, self.path.name)
+        _wait_for_all(self.path / _SHARED)
         known = self.note("task")
         if known is None:
             self._refuse_what_is_not_ours()
@@ -69,12 +76,22 @@ class WorkFolder:
 
     def _refuse_what_is_not_ours(self) -> None:
         """A folder with other things in it must not become one that is removed at the end."""
-        if any(entry.name not in ("claimsformer.lock", "task.json.tmp") for entry in self.path.iterdir()):
+        ours = ("claimsformer.lock", _SHARED, "task.json.tmp")
+        if any(entry.name not in ours for entry in self.path.iterdir()):
             self._lock.close()
-            (self.path / "claimsformer.lock").unlink()
+            for name in ours[:2]:
+                (self.path / name).unlink(missing_ok=True)
             raise ReadError(
                 f"{self.path.name!r} is not empty and holds no parts of a run", hint="Name a new folder with --work."
             )
+
+    @contextlib.contextmanager
+    def shared(self) -> Iterator[None]:
+        """For a worker: who opens the folder next waits until this ends, which it does with the process at the latest."""
+        with (self.path / _SHARED).open("a") as stream:
+            if fcntl is not None:
+                fcntl.flock(stream, fcntl.LOCK_SH)
+            yield
 
     # Notes ------------------------------------------------------------------------------------------------------------
 
@@ -128,9 +145,7 @@ class WorkFolder:
 
 def _lock(stream: Any, name: str) -> None:
     """One process at a time; the lock goes with the process, however it ends."""
-    try:
-        import fcntl
-    except ImportError:  # no such locks on this system
+    if fcntl is None:
         return
     try:
         fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -139,3 +154,10 @@ def _lock(stream: Any, name: str) -> None:
         raise ReadError(
             f"another process is at work in {name!r}", hint="Wait for it, or name another folder with --work."
         ) from None
+
+
+def _wait_for_all(path: Path) -> None:
+    """Until the workers of a run that was killed have noticed, a moment later."""
+    with path.open("a") as stream:
+        if fcntl is not None:
+            fcntl.flock(stream, fcntl.LOCK_EX)

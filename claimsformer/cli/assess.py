@@ -30,7 +30,7 @@ _EPILOG = """\b
 Examples:
   claimsformer assess claims.csv
   claimsformer assess claims.parquet --model my_model --out verdicts.ndjson --with-ids
-  claimsformer assess ten_million_lines.csv --out verdicts.parquet --full-model 200000
+  claimsformer assess ten_million_lines.csv --out verdicts.parquet --full-model 200000 --workers 2
   claimsformer assess --text "Diabetes patient, Metformin 500mg, $150"
 """
 
@@ -47,7 +47,14 @@ Examples:
     type=click.IntRange(min=100),
     default=50_000,
     show_default=True,
-    help="Claims to hold in memory at once.",
+    help="Claims to hold in memory at once, by each worker.",
+)
+@click.option(
+    "--workers",
+    type=click.IntRange(1, 64),
+    default=1,
+    show_default=True,
+    help="Processes that screen and assess a file of several parts.",
 )
 @click.option("--work", type=click.Path(file_okay=False), help="Folder to go on from after an interruption.")
 @click.option("--report", type=click.Path(dir_okay=False), help="Write an HTML report here.")
@@ -65,6 +72,7 @@ def command(
     out: str | None,
     full_model: int | None,
     part_size: int,
+    workers: int,
     work: str | None,
     report: str | None,
     show: int,
@@ -100,7 +108,7 @@ def command(
         verdicts = assess_stream(
             processor, file, folder, format=format_, mapping=mapping, rejects=rejects, history=history,
             directory=load_directory(providers, members),
-            settings=StreamSettings(full_model, part_size), on_progress=tell,
+            settings=StreamSettings(full_model, part_size, workers=workers), on_progress=tell,
         )  # fmt: skip
         summary = verdicts.summary()
         if not summary["accepted"]:
