@@ -29,12 +29,14 @@ Floats = npt.NDArray[np.float32]
 
 @dataclass(frozen=True)
 class MaskedModelConfig:
-    """The shape of the model; sizes of the vocabulary come from the tokenizer."""
+    """The shape of the model; sizes of the vocabulary come from the tokenizer. With `family_output` a code is predicted
+    by its own embedding plus its family's, so that rare codes are told apart by what their family has learned."""
 
     d_model: int = 48
     n_layers: int = 2
     n_heads: int = 4
     dropout: float = 0.0
+    family_output: bool = False
 
     def to_dict(self) -> dict[str, Any]:
         """JSON values."""
@@ -79,6 +81,7 @@ class MaskedClaimModel(nn.Module):
         self.transform = nn.Linear(d, d)
         self.norm = nn.LayerNorm(d)
         self.bias = nn.Parameter(tl.zeros(tokenizer.vocab_size))
+        self.families = tokenizer.families
         for table in (self.value, self.parent, self.field, self.rank, self.number):
             nn.init.normal_(table.weight, std=0.05)
 
@@ -103,7 +106,10 @@ class MaskedClaimModel(nn.Module):
 
     def logits(self, vectors: Tensor, where: slice) -> Tensor:
         """Scores (N, V_field) of a field's values for `vectors` (N, D) out of `head`."""
-        return F.linear(vectors, self.value.weight[where], self.bias[where])
+        weight = self.value.weight[where]
+        if self.config.family_output and (families := self.families[where]).any():
+            weight = weight + self.parent(tl.from_numpy(families))
+        return F.linear(vectors, weight, self.bias[where])
 
     def loss(self, shown: ClaimBatch, truth: ClaimBatch, hidden: Bools) -> Tensor:
         """Mean negative log-likelihood in nats of the hidden tokens (B, T), over their fields' slices."""

@@ -25,6 +25,7 @@ from claimsformer.tokenizer.fields.synpuf import CONDITIONS, IDENTIFIERS, SINCE_
 
 __all__ = [
     "STAY_DETAILS",
+    "STAY_MODEL",
     "STAY_QUESTIONS",
     "STAY_READING",
     "STAY_SPEC",
@@ -39,6 +40,7 @@ Tell = Callable[[str], None]
 _RATIOS: Final = (0.02, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0, 1.15, 1.3, 1.5, 1.75, 2, 2.5, 3, 4, 5.5, 8)
 # In this file a stay's dates lie at most 35 days apart, and 35 stands for any longer stay.
 _DAYS: Final = (*range(16), 18, 21, 25, 30, 35, 40, 60)
+_BEYOND: Final = (-20, -10, -5, -3, -2, -1, 0, 1, 2, 3, 5, 8, 12, 20, 30, 45)
 
 
 def _ranks(prefix: str, count: int) -> tuple[str, ...]:
@@ -60,7 +62,9 @@ STAY_SPEC: Final = ClaimSpec(
         FieldSpec("member_claims_90d", "number", bins=8, mask_group="member_history"),
         # Not hidden together: that covered days follow from the dates of the stay is what makes them checkable.
         FieldSpec("stay_days", "days", columns=("thru",), since="from", edges=_DAYS),
-        FieldSpec("utilization_days", "number", columns=("util",), edges=_DAYS),
+        FieldSpec("utilization_days", "number", columns=("util",), edges=_DAYS, mask_group="covered"),
+        # Their difference, so that what one length of stay teaches holds for all.
+        FieldSpec("days_beyond_stay", "number", edges=_BEYOND, mask_group="covered"),
         # A payment and its ratio tell the DRG, a ratio and the DRG tell the payment.
         FieldSpec("drg", "code", hierarchy="drg", hides=("amount_ratio",)),
         FieldSpec("amount", "money", columns=("amt",), bins=24, mask_group="amount"),
@@ -74,15 +78,16 @@ STAY_SPEC: Final = ClaimSpec(
         FieldSpec("px", "code", columns=_ranks("px", 6), hierarchy="icd9_procedure"),
     ),
 )
-STAY_TRAINING: Final = MaskedTraining(epochs=8, learning_rate=3e-3, list_rate=0.2)
+STAY_MODEL: Final = MaskedModelConfig(d_model=64, family_output=True)
+# Half of the claims hide a whole list, as the questions do.
+STAY_TRAINING: Final = MaskedTraining(epochs=12, learning_rate=3e-3, list_rate=0.5)
 STAY_QUESTIONS: Final = (
     Question("provider_state", "contrast"),
-    Question("utilization_days", "tail"),
+    Question("days_beyond_stay", "tail"),
     Question("drg", "tail"),
     Question("amount", "tail"),
     # A list is hidden whole: its other codes, which came with the one that is wrong, would vouch for it.
     Question("dx", "contrast"),
-    Question("dx", "contrast", ranks=(1,)),
     Question("px", "contrast"),
     Question("px", ranks=(2, 3, 4, 5, 6)),
 )
@@ -99,6 +104,7 @@ STAY_DETAILS: Final = (
     Question("admit_dx", "contrast"),
     Question("dx"),
     Question("dx", ranks=(1,)),
+    Question("dx", "contrast", ranks=(1,)),
     Question("px"),
     Question("px", "presence"),
     Question("px", ranks=(1,)),
@@ -110,11 +116,13 @@ STAY_DETAILS: Final = (
 def prepare_stays(frame: pl.DataFrame) -> pl.DataFrame:
     """The columns that `STAY_SPEC` reads, sample by sample: a member's earlier claims are those of one sample.
 
-    Chronic conditions become a list of those that the member has (CMS codes 1 for yes and 2 for no).
+    Chronic conditions become a list of those that the member has (CMS codes 1 for yes and 2 for no), and
+    `days_beyond_stay` is by how many days those covered exceed those between the dates.
     """
     parts = [prepare_synpuf(part) for part in frame.partition_by("sample", maintain_order=True)]
     names = [pl.when(pl.col(name).cast(pl.String) == "1").then(pl.lit(name)).alias(name) for name in CONDITIONS]
-    return pl.concat(parts).with_columns(names)
+    stay = (pl.col("thru") - pl.col("from")).dt.total_days()
+    return pl.concat(parts).with_columns(*names, days_beyond_stay=pl.col("util") - stay)
 
 
 def stay_claims(frame: pl.DataFrame) -> pl.DataFrame:
@@ -134,7 +142,9 @@ def _paid(frame: pl.DataFrame) -> npt.NDArray[np.float64]:
     return frame["amt"].cast(pl.Float64).fill_null(float("nan")).to_numpy()
 
 
-STAY_READING: Final = Reading(STAY_SPEC, prepare_stays, _paid, STAY_QUESTIONS, STAY_DETAILS, STAY_TRAINING, bounded=True)
+STAY_READING: Final = Reading(
+    STAY_SPEC, prepare_stays, _paid, STAY_QUESTIONS, STAY_DETAILS, STAY_TRAINING, bounded=True
+)
 
 
 class Stays:

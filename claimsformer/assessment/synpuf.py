@@ -21,11 +21,10 @@ import polars as pl
 from claimsformer.assessment import baselines
 from claimsformer.assessment.edits import EDITS
 from claimsformer.assessment.fusion import Evidence, Fusion, class_weights
-from claimsformer.assessment.masked_model import MaskedModelConfig
 from claimsformer.assessment.metrics import auprc, auroc, bootstrap, bootstrap_difference, brier, ece, precision_at
 from claimsformer.assessment.neural_head import NeuralHead
 from claimsformer.assessment.splits import check_disjoint, member_folds
-from claimsformer.assessment.stays import STAY_QUESTIONS, STAY_TRAINING, Stays
+from claimsformer.assessment.stays import STAY_MODEL, STAY_QUESTIONS, STAY_TRAINING, Stays
 from claimsformer.claims.injector import INJECTABLE_TYPES, fingerprint_report, inject_synpuf
 from claimsformer.errors import ReadError
 from claimsformer.tokenizer.fields import SYNPUF_SPEC, prepare_synpuf
@@ -40,7 +39,7 @@ HEADS: Final[tuple[Literal["logistic", "neural"], ...]] = ("logistic", "neural")
 TYPES: Final = tuple(kind for kind in INJECTABLE_TYPES if kind != "sex_conflict")
 # The field that was changed, for each type that changes one. Upcoding changes two, a duplicate none.
 FIELD_OF: Final = {
-    "cost_outlier": "amount", "impossible_days": "utilization_days", "dx_procedure_mismatch": "px",
+    "cost_outlier": "amount", "impossible_days": "days_beyond_stay", "dx_procedure_mismatch": "px",
     "geography": "provider_state", "phantom": "dx", "unbundling": "px",
 }  # fmt: skip
 
@@ -62,8 +61,8 @@ def load() -> pl.DataFrame:
 
 def run(
     *,
-    epochs: int = STAY_TRAINING.epochs,
-    d_model: int = 64,
+    epochs: int | None = None,
+    d_model: int = STAY_MODEL.d_model,
     samples: int = 10,
     seed: int = 0,
     rate: float = 0.01,
@@ -85,7 +84,8 @@ def run(
     }
     for frame, _ in injected.values():
         check_disjoint(clean.rename({"bene": "member_id"}), frame.rename({"bene": "member_id"}))
-    stays = Stays(clean, replace(STAY_TRAINING, epochs=epochs, seed=seed), MaskedModelConfig(d_model=d_model), tell)
+    training = replace(STAY_TRAINING, epochs=epochs or STAY_TRAINING.epochs, seed=seed)
+    stays = Stays(clean, training, replace(STAY_MODEL, d_model=d_model), tell)
     tell(f"trained in {stays.cpu_seconds:.0f} s of CPU time; scoring")
     evidence = {k: stays.evidence(frame) for k, (frame, _) in injected.items()}
     labels = {k: frame["claim"].is_in(truth["claim_id"].implode()).to_numpy() for k, (frame, truth) in injected.items()}
@@ -109,6 +109,7 @@ def run(
         },
         "calibration": {name: {"brier": brier(y, p), "ece": ece(y, p)} for name, p in probability.items()},
         "types": _types(injected[test], y, scores),
+        "first_200": _first(injected[test], {name: value for name, value in scores.items() if name in ours}),
         "imbalance": _imbalance(learned, evidence[test], y, n_bootstrap, seed),
         "top_field": _top_field(injected[test], evidence[test]),
         "fingerprints": [
@@ -221,6 +222,18 @@ def _types(
         mine = kinds == kind
         chosen = mine | ~labels
         found[kind] = {name: round(auroc(mine[chosen], value[chosen]), 3) for name, value in scores.items()}
+    return found
+
+
+def _first(
+    injected: tuple[pl.DataFrame, pl.DataFrame], scores: dict[str, Floats], k: int = 200
+) -> dict[str, dict[str, int]]:
+    """How many of each type stand among the `k` claims with the highest scores, and how many that are ordinary."""
+    kinds = _kinds(injected)
+    found = {}
+    for name, value in scores.items():
+        first = kinds[np.argsort(-value, kind="stable")[:k]]
+        found[name] = {kind or "ordinary": int((first == kind).sum()) for kind in (*TYPES, "")}
     return found
 
 

@@ -38,7 +38,7 @@ Examples:
 @click.option("--synpuf", is_flag=True, help="The experiment on real claims (data in CLAIMSFORMER_DATA).")
 @click.option("--provider-fraud", is_flag=True, help="The experiment on real labels of providers (same data).")
 @click.option("--canaries", type=click.IntRange(min=15), help="Does training remember single claims? Plant so many.")
-@click.option("--epochs", type=click.IntRange(min=1), help="With --synpuf (8) and --canaries (as train: 10).")
+@click.option("--epochs", type=click.IntRange(min=1), help="With --synpuf (12) and --canaries (as train: 10).")
 @click.option("--samples", type=click.IntRange(1, 10), default=10, show_default=True, help="With --synpuf: to fit on.")
 @click.option("--report", type=click.Path(dir_okay=False), help="Write an HTML report here (not for experiments).")
 @click.option("--bootstrap", type=click.IntRange(min=20), default=200, show_default=True)
@@ -80,7 +80,7 @@ def command(
         _provider_fraud(seed, bootstrap, as_json)
         return
     if synpuf:
-        _synpuf(epochs or 8, samples, seed, bootstrap, as_json)
+        _synpuf(epochs, samples, seed, bootstrap, as_json)
         return
     if canaries is not None:
         _canaries(read(file, format_, mapping, rejects)[0] if file else None, canaries, claims, epochs, seed, as_json)
@@ -157,7 +157,7 @@ def _write_report(
     write_report(report, rows, processor, title, claims=test, truth=known, evaluation=found)
 
 
-def _synpuf(epochs: int, samples: int, seed: int, bootstrap: int, as_json: bool) -> None:
+def _synpuf(epochs: int | None, samples: int, seed: int, bootstrap: int, as_json: bool) -> None:
     """Train on clean SynPUF stays, inject anomalies into others, compare all methods."""
     from claimsformer.assessment.synpuf import run
     from claimsformer.cli.output import print_json
@@ -177,6 +177,7 @@ def _synpuf(epochs: int, samples: int, seed: int, bootstrap: int, as_json: bool)
             f"{value:.3f} {k.removeprefix('claimsformer ')}" for k, value in figures.items() if "claims" in k
         )
         click.echo(f"  {name:<24} AUROC {ours}")
+    click.echo(f"first 200: {found['first_200']['claimsformer without labels']}")
     click.echo(f"top field named: {found['top_field']}")
     click.echo(f"values that no real claim holds: {len(found['fingerprints'])}")
     click.echo("Everything, by type and method, with margins: claimsformer evaluate --synpuf --json")

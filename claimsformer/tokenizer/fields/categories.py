@@ -88,6 +88,13 @@ class CategoryCoder:
         known = (parents[key] for key in parent_keys(self.spec.hierarchy, value) if key in parents)
         return next(known, parents[f"{self.spec.hierarchy}:?"])
 
+    def families_of_tokens(self, parents: Mapping[str, int]) -> Ints:
+        """The parent id of each of the field's tokens; 0 for a missing or unknown value."""
+        if self.spec.hierarchy is None:
+            return np.zeros(len(self.tokens), dtype=np.int32)
+        own = [parents.get(f"{self.spec.hierarchy}:{family}", 0) for family in self.families]
+        return np.array([0, 0, *own, *(self.parent(value, parents) for value in self.values)], dtype=np.int32)
+
     def decode(self, offsets: Ints) -> list[str | None]:
         """The value of each offset: a family as `428*`, an unknown value as `?`, a missing one as None."""
         names = [None, "?", *(f"{family}*" for family in self.families), *self.values]

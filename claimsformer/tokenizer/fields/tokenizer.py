@@ -113,6 +113,15 @@ class FieldTokenizer(TokenizerBase):
         return 1 + max((len(field.columns) for field in self.spec.fields if len(field.columns) > 1), default=0)
 
     @property
+    def families(self) -> npt.NDArray[np.int64]:
+        """The parent id of each value id, (vocab_size,); 0 for what is no code."""
+        found = np.zeros(self.vocab_size, dtype=np.int64)
+        for coder in self._coders:
+            if isinstance(coder, CategoryCoder):
+                found[self.slices[coder.spec.name]] = coder.families_of_tokens(self.parents_)
+        return found
+
+    @property
     def numeric_fields(self) -> npt.NDArray[np.bool_]:
         """Which field ids carry scalars, (field_size,)."""
         return np.array([False, *(field.numeric for field in self.spec.fields)])

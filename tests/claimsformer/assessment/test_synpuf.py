@@ -37,6 +37,14 @@ def test_conditions_are_those_that_the_member_has() -> None:
         assert (prepared[name] == name).fill_null(False).to_list() == (some[name].cast(pl.String) == "1").to_list()
 
 
+def test_covered_days_exceed_the_dates_only_where_the_file_caps_them() -> None:
+    prepared = prepare_stays(data().filter(pl.col("sample") <= 3))
+    stay = (prepared["thru"] - prepared["from"]).dt.total_days()
+    assert stay.max() == 35  # dates of longer stays are cut, covered days are not
+    assert (stay.filter(prepared["days_beyond_stay"] > 1) == 35).all()
+    assert (prepared["util"] - stay == prepared["days_beyond_stay"]).all()
+
+
 @pytest.mark.slow
 def test_the_smallest_run() -> None:
     pytest.importorskip("lightgbm")
@@ -46,3 +54,6 @@ def test_the_smallest_run() -> None:
     assert found["types"]["impossible_days"]["claimsformer with labels, neural head"] > 0.95
     assert found["types"]["duplicate"]["claimsformer without labels"] > 0.9
     assert found["fingerprints"] == []
+    for counts in found["first_200"].values():
+        assert sum(counts.values()) == 200
+        assert set(counts) == {*TYPES, "ordinary"}
