@@ -111,7 +111,10 @@ def erf(x: Array, *, out: Array | None = None) -> Array:
         return delivered(result, out)
 
     def block(xb: Array, yb: Array) -> None:
-        _erf_of_scaled(np.multiply(xb, math.sqrt(2), out=scratch("gelu.x", xb.shape, xb.dtype)), yb)
+        scaled = np.multiply(xb, math.sqrt(2), out=scratch("gelu.x", xb.shape, xb.dtype))
+        square = np.multiply(scaled, scaled, out=scratch("gelu.square", xb.shape, xb.dtype))
+        _odd_polynomial(scaled, square, _coefficients(xb.dtype, _TANH_FIT), yb)
+        np.tanh(yb, out=yb)
 
     return _elementwise(block, x, out)
 
@@ -122,45 +125,49 @@ def gelu(x: Array, approximate: Approximation = "none", *, out: Array | None = N
     gate = _gate(approximate)
 
     def block(xb: Array, yb: Array) -> None:
-        gate(xb, yb)
+        gate(xb, yb, scratch("gelu.square", xb.shape, xb.dtype))
         np.multiply(yb, xb, out=yb)
 
     return _elementwise(block, x, out)
 
 
 @float16_by_float32
-def gelu_with_gate(x: Array, approximate: Approximation = "none") -> tuple[Array, Array]:
-    """GELU of `x` and the gate Φ(x): with the gate saved, the backward need not evaluate the error function again."""
+def gelu_with_derivative(x: Array, approximate: Approximation = "none") -> tuple[Array, Array]:
+    """GELU of `x` and its derivative, which shares the square and the gate: with it saved, the backward is one product."""
     gate = _gate(approximate)
-    result, gates = np.empty(x.shape, x.dtype), np.empty(x.shape, x.dtype)
-    flat_x, flat_y, flat_s = x.reshape(-1), result.reshape(-1), gates.reshape(-1)
+    result, derivative = np.empty(x.shape, x.dtype), np.empty(x.shape, x.dtype)
+    flat_x, flat_y, flat_d = x.reshape(-1), result.reshape(-1), derivative.reshape(-1)
 
     def block(start: int, stop: int) -> None:
-        xb, sb = flat_x[start:stop], flat_s[start:stop]
-        gate(xb, sb)
-        np.multiply(xb, sb, out=flat_y[start:stop])
+        xb, yb, db = flat_x[start:stop], flat_y[start:stop], flat_d[start:stop]
+        gate(xb, yb, db)
+        _derivative(xb, yb, db, approximate)
+        np.multiply(yb, xb, out=yb)
 
     _run(block, x.size)
-    return result, gates
+    return result, derivative
 
 
 @float16_by_float32
 def gelu_backward(
-    g: Array, x: Array, approximate: Approximation = "none", gate: Array | None = None, *, out: Array | None = None
+    g: Array,
+    x: Array,
+    approximate: Approximation = "none",
+    derivative: Array | None = None,
+    *,
+    out: Array | None = None,
 ) -> Array:
-    """Cotangent of GELU's input `x`; `gate` is what `gelu_with_gate` returned, computed again where it is not given."""
+    """Cotangent of GELU's input `x`; `derivative` is what `gelu_with_derivative` returned, computed where it is not given."""
+    if derivative is not None:
+        return np.multiply(g, derivative, out=out)
+    gate = _gate(approximate)
     result = destination(out, x.shape, x.dtype)
     flat_g, flat_x, flat_d = g.reshape(-1), x.reshape(-1), result.reshape(-1)
-    flat_s = None if gate is None else gate.reshape(-1)
-    compute = _gate(approximate)
 
     def block(start: int, stop: int) -> None:
         xb, db = flat_x[start:stop], flat_d[start:stop]
-        if flat_s is None:
-            sb = scratch("gelu.gate", xb.shape, xb.dtype)
-            compute(xb, sb)
-        else:
-            sb = flat_s[start:stop]
+        sb = scratch("gelu.gate", xb.shape, xb.dtype)
+        gate(xb, sb, db)
         _derivative(xb, sb, db, approximate)
         np.multiply(db, flat_g[start:stop], out=db)
 
@@ -168,53 +175,56 @@ def gelu_backward(
     return delivered(result, out)
 
 
-def _gate(approximate: Approximation) -> Callable[[Array, Array], None]:
-    """The function that writes Φ(x), or its tanh form, into its second argument."""
+def _gate(approximate: Approximation) -> Callable[[Array, Array, Array], None]:
+    """The function that writes Φ(x), or its tanh form, into its second argument and x² into its third."""
     if approximate not in ("none", "tanh"):
         raise ValueError(f"approximate must be 'none' or 'tanh', got {approximate!r}")
     return _tanh_gate if approximate == "tanh" else _erf_gate
 
 
-def _erf_gate(x: Array, out: Array) -> None:
+def _erf_gate(x: Array, out: Array, square: Array) -> None:
+    np.multiply(x, x, out=square)
     if x.dtype == np.float64:
         out[...] = _erf_cody(x * SQRT_HALF)
+        np.multiply(out, 0.5, out=out)
+        np.add(out, 0.5, out=out)
     else:
-        _erf_of_scaled(x, out)
-    np.multiply(out, 0.5, out=out)
-    np.add(out, 0.5, out=out)
+        _odd_polynomial(x, square, _coefficients(x.dtype, _TANH_FIT, -2 * LOG_BASE), out)
+        _logistic(out)
 
 
-def _erf_of_scaled(x: Array, out: Array) -> None:
-    """erf(x/√2) in float32."""
-    square = np.multiply(x, x, out=scratch("gelu.square", x.shape, x.dtype))
-    highest, *others, lowest = _tanh_fit(x.dtype)
+def _tanh_gate(x: Array, out: Array, square: Array) -> None:
+    np.multiply(x, x, out=square)
+    cubic = (SQRT_2_OVER_PI, SQRT_2_OVER_PI * TANH_CUBIC)
+    _odd_polynomial(x, square, _coefficients(x.dtype, cubic, -2 * LOG_BASE), out)
+    _logistic(out)
+
+
+def _odd_polynomial(x: Array, square: Array, coefficients: list[Array], out: Array) -> None:
+    """x · (c₀ + c₁ x² + …), highest coefficient first."""
+    highest, *others, lowest = coefficients
     np.multiply(square, highest, out=out)
     for coefficient in others:
         np.add(out, coefficient, out=out)
         np.multiply(out, square, out=out)
     np.add(out, lowest, out=out)
     np.multiply(out, x, out=out)
-    np.tanh(out, out=out)
+
+
+def _logistic(x: Array) -> None:
+    """½ (1 + tanh z) in place of x = −2 z · LOG_BASE: two passes less than by way of tanh."""
+    POWER(x, out=x)
+    np.add(x, 1, out=x)
+    np.divide(1, x, out=x)
 
 
 @functools.cache
-def _tanh_fit(dtype: np.dtype[Any]) -> list[Array]:
-    return constants(dtype, *reversed(_TANH_FIT))
-
-
-def _tanh_gate(x: Array, out: Array) -> None:
-    np.multiply(x, x, out=out)
-    np.multiply(out, SQRT_2_OVER_PI * TANH_CUBIC, out=out)
-    np.add(out, SQRT_2_OVER_PI, out=out)
-    np.multiply(out, x, out=out)
-    np.tanh(out, out=out)
-    np.multiply(out, 0.5, out=out)
-    np.add(out, 0.5, out=out)
+def _coefficients(dtype: np.dtype[Any], lowest_first: tuple[float, ...], factor: float = 1.0) -> list[Array]:
+    return constants(dtype, *(c * factor for c in reversed(lowest_first)))
 
 
 def _derivative(x: Array, gate: Array, out: Array, approximate: Approximation) -> None:
-    """Write s(x) + x s'(x) into `out`, where s(x) is the gate."""
-    np.multiply(x, x, out=out)
+    """Write s(x) + x s'(x), where s(x) is the gate, into `out`, which holds x²."""
     if approximate == "tanh":
         # s' = 2 s (1 − s) u', u' = √(2/π)(1 + 3·0.044715 x²)
         np.multiply(out, 6 * SQRT_2_OVER_PI * TANH_CUBIC, out=out)

@@ -321,7 +321,7 @@ def gelu(x: Any, approximate: Any = "none") -> Any:
         if approximate == "tanh":
             return 0.5 * x * (1 + np.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x * x * x))), None
         return 0.5 * x * (1 + _analytic_erf(x * math.sqrt(0.5))), None
-    return gelu_kernel.gelu_with_gate(x, approximate)
+    return gelu_kernel.gelu_with_derivative(x, approximate)
 
 
 gelu.grad(x=lambda g, x, approximate, aux: gelu_kernel.gelu_backward(np.asarray(g), x, approximate, aux))

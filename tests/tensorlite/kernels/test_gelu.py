@@ -42,15 +42,27 @@ def test_erf_at_special_points(dtype):
 def test_gelu_equals_its_definition_and_torch(rows, dtype, layout, form, scale, seed):
     x = normal(seed, (rows, 300), dtype, layout) * dtype(scale)
     g = normal(seed + 1, x.shape, dtype, layout)
-    y, gate = kernels.gelu_with_gate(x, form)
-    d = kernels.gelu_backward(g, x, form, gate)
-    assert y.dtype == d.dtype == gate.dtype == dtype
+    y, derivative = kernels.gelu_with_derivative(x, form)
+    d = kernels.gelu_backward(g, x, form, derivative)
+    assert y.dtype == d.dtype == derivative.dtype == dtype
     np.testing.assert_array_equal(y, kernels.gelu(x, form))
     assert_close(y, kernels.gelu_definition(*wide(x), form))
     t = torch.tensor(wide(x)[0], requires_grad=True)
     torch.nn.functional.gelu(t, approximate=form).backward(torch.tensor(wide(g)[0]))
     assert_close(d, t.grad.numpy(), 2)
     assert_close(kernels.gelu_backward(g, x, form), t.grad.numpy(), 2)
+
+
+@pytest.mark.parametrize("form", ["none", "tanh"])
+def test_float32_error_over_the_whole_line(form):
+    x = np.r_[np.linspace(-12, 12, 100_001), 1e4, -1e4, 1e18, -1e18, 0.0].astype(np.float32)
+    y, derivative = kernels.gelu_with_derivative(x, form)
+    t = torch.tensor(x.astype(np.float64), requires_grad=True)
+    expected = torch.nn.functional.gelu(t, approximate=form)
+    expected.sum().backward()
+    scale = np.maximum(1, np.abs(x.astype(np.float64)))
+    assert (np.abs(y - expected.detach().numpy()) <= 5e-7 * scale).all()
+    assert (np.abs(derivative - t.grad.numpy()) <= 3e-6).all()
 
 
 @settings(max_examples=10, deadline=None)
