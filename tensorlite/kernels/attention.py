@@ -30,7 +30,7 @@ from tensorlite.kernels.attention_tiles import (
 )
 from tensorlite.kernels.blocks import Array, float16_by_float32, ones, scratch
 from tensorlite.kernels.dropout import keep_mask
-from tensorlite.kernels.threads import parallel_for
+from tensorlite.kernels.threads import parallel_for, single_threaded_blas
 
 # Where the sum of a row's exponentials lies between these, no maximum need be subtracted from its scores: nothing
 # overflowed, and what underflowed was negligible. A row maximum and its subtraction cost as much as exp itself.
@@ -122,7 +122,7 @@ def attention_with_exponentials(
 
     They are kept where they are no more numbers than the operands and the output, which is where sequences are short.
     """
-    if not dropout and q.ndim > 2 and q.size and q.dtype != np.float16:
+    if not dropout and q.ndim > 2 and q.shape[-2] > 1 and q.size and q.dtype != np.float16:
         p = problem(q, k, v, mask, causal, scale, dropout, seed, causal_offset)
         shape = (*p.q.shape[:-1], k.shape[-2])
         if p.one_tile and math.prod(shape) <= 2 * (q.size + k.size):
@@ -166,7 +166,7 @@ def _one_query_fits(q: Array, k: Array, v: Array, causal: bool, offset: int) -> 
 
 def _one_query(q: Array, k: Array, v: Array, scale: float) -> tuple[Array, Array]:
     """The same without blocks: a token decoded with a cache waits for the interpreter more than for its few numbers."""
-    with np.errstate(invalid="ignore", over="ignore", under="ignore"):
+    with single_threaded_blas, np.errstate(invalid="ignore", over="ignore", under="ignore"):
         scores = np.matmul(q, np.swapaxes(k, -1, -2))
         np.multiply(scores, scale, out=scores)
         top = np.maximum.reduce(scores, axis=-1, keepdims=True)

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from tensorlite.kernels.blocks import LOG_BASE, POWER, Array, ones, scratch
+from tensorlite.kernels.blocks import LOG_BASE, POWER, Array, ones, row_blocks, scratch
 
 # Measured forward and backward, causal: 64 queries are 10 % faster than 128 at T = 128 and 256 (less is computed above the
 # diagonal), 128 are 10 % faster at T = 2,048 (larger products). 256 to 1,024 keys differ by less than 5 %.
@@ -17,8 +17,9 @@ QUERY_BLOCK = 128
 SHORT_CAUSAL_QUERY_BLOCK = 64
 SHORT = 512
 KEY_BLOCK = 512
-# Scores of one block when heads are short enough to share it: half as many take 5 to 10 % longer.
-SCORE_ELEMENTS = 128 * 1024
+# Scores of one block when heads are short enough to share it: half as many take 2 to 4 % longer on one thread, 15 to 20
+# on two, which then wait for the interpreter's lock more often.
+SCORE_ELEMENTS = 256 * 1024
 
 # Columns left of the diagonal below which a mask is added to all columns: whole rows are one loop, parts of rows are one
 # loop each. Measured with 64 × 64 scores: 23 µs for 32 heads, 61 for the last 63 columns.
@@ -74,10 +75,8 @@ class Problem(NamedTuple):
         n, heads, per_key, tq = self.q.shape[:4]
         size = per_key * min(tq, self.query_block) * min(self.k.shape[3], KEY_BLOCK)
         if heads * size <= SCORE_ELEMENTS:
-            step = SCORE_ELEMENTS // max(heads * size, 1)
-            return [(slice(i, i + step), slice(None)) for i in range(0, n, step)]
-        step = max(1, SCORE_ELEMENTS // size)
-        return [(slice(i, i + 1), slice(h, h + step)) for i in range(n) for h in range(0, heads, step)]
+            return [(slice(*ends), slice(None)) for ends in row_blocks(n, heads * size, SCORE_ELEMENTS)]
+        return [(slice(i, i + 1), slice(*ends)) for i in range(n) for ends in row_blocks(heads, size, SCORE_ELEMENTS)]
 
 
 class Tile(NamedTuple):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from tensorlite.kernels.blocks import Array, float16_by_float32
+from tensorlite.kernels.matmul import matmul
 
 # A one-hot product costs 2·V flops an element, a scattered addition about 2 ns: the product wins for small tables.
 ONE_HOT_LARGEST_TABLE = 128
@@ -57,7 +58,7 @@ def embedding_backward(
         one_hot = np.zeros((num_embeddings, flat.size), g.dtype)
         one_hot[flat, np.arange(flat.size)] = 1
         with np.errstate(invalid="ignore"):
-            product = one_hot @ rows
+            product = matmul(one_hot, rows)
         if np.isfinite(product).all():  # else 0 · inf has spoilt the other rows as well
             return product if out is None else np.add(out, product, out=out)
     result = np.zeros((num_embeddings, width), g.dtype) if out is None else out

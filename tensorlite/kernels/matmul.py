@@ -48,6 +48,8 @@ def matmul(a: Array, b: Array, *, out: Array | None = None) -> Array:
     if a.dtype.char == "e" or b.dtype.char == "e":
         return _of_float16(a, b, out=out)
     if a.ndim < 2 or b.ndim < 2:
+        if max(a.size, b.size) <= ALONE_WITH_VECTOR:
+            return np.asarray(np.matmul(a, b)) if out is None else np.matmul(a, b, out=out)
         with single_threaded_blas:
             return np.asarray(np.matmul(a, b)) if out is None else np.matmul(a, b, out=out)
     m, n = a.shape[-2], b.shape[-1]

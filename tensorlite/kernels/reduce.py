@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from tensorlite.kernels.blocks import Array, float16_by_float32, ones, row_blocks, scratch
+from tensorlite.kernels.matmul import matmul
 from tensorlite.kernels.threads import parallel_for
 
 Axes = int | Sequence[int] | None
@@ -128,7 +129,7 @@ def _sum_float64(x: Array, axes: tuple[int, ...]) -> Array:
     chunks = n // CHUNK
     partial = _chunk_sums(blocks[:, : chunks * CHUNK].reshape(outer, chunks, CHUNK, inner), outer)
     if inner == 1:  # a product again: NumPy's own sum over a short last axis takes longer than all that came before
-        total = (partial[:, :, 0].astype(np.float64) @ ones(chunks, np.float64))[:, None]
+        total = matmul(partial[:, :, 0].astype(np.float64), ones(chunks, np.float64)[:, None])
     else:
         total = partial.sum(axis=1, dtype=np.float64)
     if n % CHUNK:

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from .analytic import conj
+from .linalg import product
 from .shape import strided
 from .table import op
 
@@ -79,8 +80,8 @@ def convolution(x: Any, weight: Any, stride: Any, padding: Any, dilation: Any, g
     if not math.prod(out) or not n or not o or not x.shape[1] or not math.prod(kernel):
         return np.zeros((n, o, *out), x.dtype)
     columns = _columns(x, kernel, stride, padding, dilation, groups, out)
-    product = weight.reshape(groups, o // groups, -1) @ columns
-    return product.reshape(n, o, *out)
+    result = product(weight.reshape(groups, o // groups, -1), columns)
+    return result.reshape(n, o, *out)
 
 
 @op(namespaces=())
@@ -91,7 +92,7 @@ def convolution_input(g: Any, weight: Any, shape: Any, stride: Any, padding: Any
     if not g.size or not weight.size or not math.prod(shape):
         return np.zeros(shape, g.dtype)
     flat = weight.reshape(groups, o // groups, -1)
-    columns = np.swapaxes(flat, 1, 2) @ np.ascontiguousarray(g).reshape(n, groups, o // groups, -1)
+    columns = product(np.swapaxes(flat, 1, 2), np.ascontiguousarray(g).reshape(n, groups, o // groups, -1))
     return add_windows(columns.reshape(n, shape[1], *kernel, *out), shape, kernel, stride, padding, dilation, out)
 
 
@@ -103,9 +104,8 @@ def convolution_weight(g: Any, x: Any, shape: Any, stride: Any, padding: Any, di
         return np.zeros(shape, g.dtype)
     columns = _columns(x, shape[2:], stride, padding, dilation, groups, out)  # (N, groups, K, L)
     rows = np.ascontiguousarray(g).reshape(n, groups, o // groups, -1)
-    each = rows @ np.swapaxes(
-        columns, 2, 3
-    )  # one product for each sample: BLAS reads the transposed columns where they lie
+    # one product for each sample: BLAS reads the transposed columns where they lie
+    each = product(rows, np.swapaxes(columns, 2, 3))
     return (
         each.sum(0, dtype=np.float64 if each.dtype.kind == "f" else None).astype(each.dtype, copy=False).reshape(shape)
     )

@@ -10,6 +10,7 @@ import numpy as np
 
 from ...autograd.graph import wrap
 from ...autograd.inplace import bump
+from ...kernels.matmul import matmul
 from ...tensor import Tensor
 
 Tensors = Tensor | Iterable[Tensor]
@@ -45,7 +46,7 @@ def _norm(a: Any, p: float) -> float:
     if p == 0:
         return float(np.count_nonzero(x))
     if p == 2:
-        return math.sqrt(float(x @ x))
+        return math.sqrt(float(matmul(x, x)))
     return float((x**p).sum() ** (1 / p))
 
 

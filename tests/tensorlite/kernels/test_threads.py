@@ -224,3 +224,43 @@ def test_loops_of_several_threads_while_the_setting_changes():
         threads.set_num_threads(before)
     assert not errors
     assert len(done) == 4 * 100 * 8
+
+
+BLAS_THREADS_AT_WORK = """
+import os, threading
+import tensorlite as tl
+
+def seconds():  # of threads that Python did not start
+    ours = {str(t.native_id) for t in threading.enumerate()}
+    others = [t for t in os.listdir("/proc/self/task") if t not in ours]
+    return sum(int(open(f"/proc/self/task/{t}/schedstat").read().split()[0]) for t in others), len(others)
+
+tl.set_num_threads(2)
+nn, F = tl.nn, tl.nn.functional
+embed, conv, linear, norm = nn.Embedding(65, 128), nn.Conv2d(8, 16, 3), nn.Linear(128, 512), nn.LayerNorm(512)
+ids, image = tl.randint(0, 65, (768,)), tl.randn(4, 8, 32, 32)
+
+def step():
+    h = norm(linear(embed(ids)))
+    q = h.reshape(12, 64, 8, 64).transpose(1, 2)
+    a = F.scaled_dot_product_attention(q, q, q, is_causal=True)
+    (F.cross_entropy(a.reshape(768, 512), ids) + conv(image).square().mean() + h.mean(0).sum()).backward()
+    nn.utils.clip_grad_norm_(linear.parameters(), 1.0)
+    with tl.no_grad():
+        F.scaled_dot_product_attention(q[:1, :, :1], *(tl.randn(1, 8, 400, 64) for _ in range(2)))
+
+step()
+before, n = seconds()
+step()
+print(seconds()[0] - before, n)
+"""
+
+
+@pytest.mark.skipif(not os.path.isdir("/proc/self/task"), reason="needs Linux's accounts of threads")
+def test_blas_threads_of_their_own_stay_asleep_while_tensorlite_computes():
+    environment = {**os.environ, "OPENBLAS_NUM_THREADS": "2", "PYTHONPATH": os.pathsep.join(sys.path)}
+    command = [sys.executable, "-c", BLAS_THREADS_AT_WORK]
+    nanoseconds, n = subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout.split()
+    if n == "0":
+        pytest.skip("NumPy's BLAS has started no threads")
+    assert int(nanoseconds) < 1_000_000
