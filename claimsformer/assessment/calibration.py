@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from claimsformer.errors import ConfigError
 
-__all__ = ["Calibrator", "isotonic_regression", "logistic_regression", "platt"]
+__all__ = ["Calibrator", "isotonic_regression", "logistic_regression", "logistic_regression_with_signs", "platt"]
 
 Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
@@ -70,6 +70,36 @@ def logistic_regression(
         if previous - current < 1e-10 * max(1.0, abs(current)):
             break
     return beta
+
+
+def logistic_regression_with_signs(
+    x: Floats,
+    y: Floats,
+    not_negative: Bools,
+    *,
+    weights: Floats | None = None,
+    ridge: float = 1.0,
+    centre: Floats | None = None,
+) -> Floats:
+    """As `logistic_regression`, with no coefficient below 0 where `not_negative` (D,) is true; by active sets."""
+    mean = np.zeros(x.shape[1]) if centre is None else centre
+    at_zero = np.zeros(x.shape[1], dtype=np.bool_)
+    w = np.ones(len(x)) if weights is None else weights
+    for _ in range(30):
+        free = np.flatnonzero(~at_zero)
+        fitted = logistic_regression(x[:, free], y, weights=weights, ridge=ridge, centre=mean[free])
+        beta = np.zeros(x.shape[1] + 1)
+        beta[free], beta[-1] = fitted[:-1], fitted[-1]
+        below = not_negative & (beta[:-1] < 0)
+        if below.any():
+            at_zero |= below
+            continue
+        slope = x.T @ (w * (sigmoid(x @ beta[:-1] + beta[-1]) - y)) + 2 * ridge * (beta[:-1] - mean)
+        better = at_zero & (slope < -1e-6 * len(x))
+        if not better.any():
+            break
+        at_zero &= ~better
+    return np.where(np.append(not_negative, False), np.maximum(beta, 0.0), beta)
 
 
 def platt(scores: Floats, labels: Bools) -> tuple[float, float]:

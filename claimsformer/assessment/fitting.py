@@ -110,7 +110,9 @@ def _fusion(
     reader.calibrate(answers.take(~in_head & ~suspicious))
     evidence: Evidence = reader.evidence(answers, tuple(EDITS), flagged, amount)
     head, rest = np.flatnonzero(in_head), np.flatnonzero(~in_head)
-    return Fusion.fit(evidence.take(head), suspicious[head], evidence.take(rest), suspicious[rest], kind=settings.head)
+    return Fusion.fit(
+        evidence.take(head), suspicious[head], evidence.take(rest), suspicious[rest], kind=settings.head, monotone=True
+    )
 
 
 def answers_to(reader: Reader, batch: ClaimBatch, tell: Tell, what: str, *, details: bool = True) -> Answers:

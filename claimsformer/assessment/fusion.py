@@ -9,7 +9,7 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from claimsformer.assessment.calibration import Calibrator, logistic_regression, sigmoid
+from claimsformer.assessment.calibration import Calibrator, logistic_regression_with_signs, sigmoid
 from claimsformer.assessment.edits import EDITS
 from claimsformer.assessment.neural_head import NeuralHead
 
@@ -64,6 +64,12 @@ class Evidence:
         largest: Floats = self.fields.max(axis=1)
         return largest
 
+    @property
+    def aside(self) -> list[int]:
+        """The columns of `features` that are no answer of the model and no edit: several edits at once, the amount."""
+        first = len(self.edits) + len(self.names) + 2
+        return [first, first + 1]
+
     def features(self) -> Floats:
         """The columns that the supervised head reads, (N, E + F + 4 + K)."""
         clipped = np.minimum(self.fields, CLIP)
@@ -114,9 +120,11 @@ class Fusion:
         *,
         ridge: float = 1.0,
         kind: Kind = "logistic",
+        monotone: bool = False,
     ) -> Fusion:
-        """Learn the head on one part of the labelled claims and the calibration on another."""
-        fitted = cls._head(head, head_labels, ridge, kind)
+        """Learn the head on one part of the labelled claims and the calibration on another. With `monotone` no answer of
+        the model makes a claim less suspicious by being odder (logistic head)."""
+        fitted = cls._head(head, head_labels, ridge, kind, monotone)
         prior, scores = float(labels.mean()), fitted.rank(calibration)
         return replace(fitted, prior=prior, calibrator=Calibrator.fit(scores, labels))
 
@@ -140,7 +148,7 @@ class Fusion:
         return replace(cls._head(evidence, labels, ridge, kind), calibrator=Calibrator.fit(scores, labels))
 
     @classmethod
-    def _head(cls, evidence: Evidence, labels: Bools, ridge: float, kind: Kind) -> Fusion:
+    def _head(cls, evidence: Evidence, labels: Bools, ridge: float, kind: Kind, monotone: bool = False) -> Fusion:
         """A head without calibration."""
         features, prior = evidence.features(), float(labels.mean())
         if kind == "neural":
@@ -148,8 +156,10 @@ class Fusion:
         stated = np.array([EDITS[name].weight for name in evidence.edits])
         centre = np.zeros(features.shape[1])
         centre[: len(stated)] = stated
-        weights = logistic_regression(
-            features, labels.astype(np.float64), weights=class_weights(labels), ridge=ridge, centre=centre
+        answers = np.full(features.shape[1], monotone)
+        answers[: len(stated)] = answers[evidence.aside] = False
+        weights = logistic_regression_with_signs(
+            features, labels.astype(np.float64), answers, weights=class_weights(labels), ridge=ridge, centre=centre
         )
         # An edit that the labelled claims never show cannot be learned: it gets its stated weight on the learned scale.
         shown = evidence.flags.any(axis=0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from functools import cache
 from pathlib import Path
@@ -87,6 +88,16 @@ def test_every_verdict_is_complete_and_never_a_denial() -> None:
         assert len(assessment.claim_digest) == 64
         assert assessment.action == "approve" or assessment.expected_value > 0
         json.dumps(assessment.to_dict(), allow_nan=False)
+
+
+def test_an_odder_answer_never_makes_a_claim_less_suspicious() -> None:
+    batch = world(6)
+    evidence = fitted()._judge(batch.claims[:300], None, None, lambda what, share: None).evidence
+    fusion = fitted()._fitted.fusion
+    before = fusion.rank(evidence)
+    assert evidence.details is not None
+    odder = dataclasses.replace(evidence, fields=evidence.fields + 0.5, details=evidence.details + 0.2)
+    assert (fusion.rank(odder) >= before - 1e-9).all()
 
 
 def test_suspicious_verdicts_name_fields_and_evidence() -> None:

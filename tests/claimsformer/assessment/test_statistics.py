@@ -8,7 +8,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from claimsformer.assessment.calibration import Calibrator, isotonic_regression, logistic_regression
+from claimsformer.assessment.calibration import (
+    Calibrator,
+    isotonic_regression,
+    logistic_regression,
+    logistic_regression_with_signs,
+)
 from claimsformer.assessment.costs import Costs
 from claimsformer.assessment.fusion import class_weights
 from claimsformer.assessment.metrics import auroc
@@ -147,3 +152,25 @@ def test_class_weights_give_both_kinds_the_same_total() -> None:
     weights = class_weights(labels)
     assert weights[labels].sum() == pytest.approx(weights[~labels].sum())
     assert weights.mean() == pytest.approx(1)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_logistic_regression_with_signs_is_the_bounded_optimum(seed: int) -> None:
+    optimize = pytest.importorskip("scipy.optimize")
+    rng = np.random.default_rng(seed)
+    x = rng.normal(size=(300, 6)) @ rng.normal(size=(6, 6))
+    y = (rng.random(300) < 1 / (1 + np.exp(-x @ rng.normal(size=6)))).astype(float)
+    weights, signed = rng.uniform(0.5, 2, 300), np.array([True, True, False, True, True, False])
+    centre = rng.normal(size=6)
+
+    def objective(b: np.ndarray) -> float:
+        z = x @ b[:-1] + b[-1]
+        return float(np.sum(weights * (np.logaddexp(0, z) - y * z)) + np.sum((b[:-1] - centre) ** 2))
+
+    found = logistic_regression_with_signs(x, y, signed, weights=weights, centre=centre)
+    bounds = [(0 if s else None, None) for s in signed] + [(None, None)]
+    best = optimize.minimize(objective, np.zeros(7), bounds=bounds, method="L-BFGS-B", options={"maxiter": 5000})
+    assert (found[:-1][signed] >= 0).all()
+    assert objective(found) == pytest.approx(best.fun, rel=1e-5)
+    free = logistic_regression_with_signs(x, y, np.zeros(6, bool), weights=weights, centre=centre)
+    assert free == pytest.approx(logistic_regression(x, y, weights=weights, centre=centre))
