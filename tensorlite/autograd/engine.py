@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from ..kernels.elementwise import binary
 from ..ops.basic import cast
 from .conform import conform, conform_tensor, filled, unpack
 from .diagnosis import check_nan, explain, raise_modified
@@ -57,11 +58,11 @@ def walk(roots: Sequence[Any], keep: bool, create_graph: bool, wanted: dict[Any,
             elif type(found) is list:
                 found[slot] = g if found[slot] is None else found[slot] + g
             elif target in owned:
-                np.add(found, g, out=found)
+                binary(np.add, found, g, found)
             elif create_graph:
                 pending[target] = found + g
             else:
-                pending[target] = np.asarray(found + g)
+                pending[target] = np.asarray(binary(np.add, found, g))
                 owned.add(target)
         if not heap:
             return pending

@@ -27,6 +27,7 @@ from tensorlite.kernels.blocks import (
     row_blocks,
     scratch,
 )
+from tensorlite.kernels.elementwise import binary
 from tensorlite.kernels.threads import parallel_for
 
 Approximation = Literal["none", "tanh"]
@@ -159,7 +160,7 @@ def gelu_backward(
 ) -> Array:
     """Cotangent of GELU's input `x`; `derivative` is what `gelu_with_derivative` returned, computed where it is not given."""
     if derivative is not None:
-        return np.multiply(g, derivative, out=out)
+        return binary(np.multiply, g, derivative, out)
     gate = _gate(approximate)
     result = destination(out, x.shape, x.dtype)
     flat_g, flat_x, flat_d = g.reshape(-1), x.reshape(-1), result.reshape(-1)

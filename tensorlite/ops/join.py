@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import check_dim
+from ..kernels.elementwise import concatenate
 from .table import op
 
 
@@ -89,7 +90,7 @@ def _dim_to_split(x: Any, dim: Any, name: str) -> int:
 
 
 def _joined(g: Any, dim: Any) -> Any:
-    return np.concatenate(g, dim)
+    return concatenate(g, dim % g[0].ndim) if type(g[0]) is np.ndarray else np.concatenate(g, dim)
 
 
 @op(n_outputs=0, multiview=True)
@@ -160,7 +161,7 @@ for _splitting in (split, split_with_sizes, chunk):
 def _tensor_split_grad(g: Any, x_shape: Any, indices_or_sections: Any, dim: Any) -> Any:
     cuts = indices_or_sections
     if hasattr(cuts, "__index__") or getattr(cuts, "ndim", 1) == 0:
-        return np.concatenate(g, dim)
+        return concatenate(g, dim % g[0].ndim) if type(g[0]) is np.ndarray else np.concatenate(g, dim)
     from .index import put
 
     n, before, total = x_shape[dim], (slice(None),) * (dim % len(x_shape)), None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import operator
 from collections.abc import Callable
 from typing import Any
@@ -13,6 +14,7 @@ from ..autograd.inplace import apply_inplace
 from ..autograd.mode import mode
 from ..autograd.record import apply, observers, record
 from ..dtypes import F32, F64
+from ..kernels.elementwise import LARGE, binary
 from ..ops import basic, compare, linalg
 from ..ops.table import OPS, Op
 from .tensor import Tensor
@@ -35,7 +37,9 @@ _OPERANDS = (Tensor, int, float, complex, np.ndarray, np.generic)
 _new = object.__new__
 
 
-def _fast_operator(op: Op, compute: Callable[[Any, Any], Any]) -> Callable[[Tensor, Any], Any]:
+def _fast_operator(
+    op: Op, compute: Callable[[Any, Any], Any], compute_large: Callable[[Any, Any], Any]
+) -> Callable[[Tensor, Any], Any]:
     """An operator whose most common case, two float tensors of one dtype, is written out for speed; all else takes the general path.
 
     What is written out is `apply` for this case: nothing to bind, nothing to promote, no view to bring up to date.
@@ -57,7 +61,7 @@ def _fast_operator(op: Op, compute: Callable[[Any, Any], Any]) -> Callable[[Tens
         ):
             return apply(op, (self, other))
         try:
-            out = compute(a, b)
+            out = compute(a, b) if a.size < LARGE else compute_large(a, b)
         except ValueError:
             return apply(op, (self, other))  # raises, in torch's words
         if type(out) is not np.ndarray:
@@ -156,13 +160,13 @@ for _name, _op, _rest in (
     setattr(Tensor, f"__{_name}__", _operator(_op, False, *_rest))
     setattr(Tensor, f"__r{_name}__", _operator(_op, True, *_rest))
     setattr(Tensor, f"__i{_name}__", _inplace_operator(_op, *_rest))
-for _op, _compute in (
-    (basic.add, operator.add),
-    (basic.sub, operator.sub),
-    (basic.mul, operator.mul),
-    (linalg.matmul, linalg.product),
+for _op, _compute, _compute_large in (
+    (basic.add, operator.add, functools.partial(binary, np.add)),
+    (basic.sub, operator.sub, functools.partial(binary, np.subtract)),
+    (basic.mul, operator.mul, functools.partial(binary, np.multiply)),
+    (linalg.matmul, linalg.product, linalg.product),
 ):
-    setattr(Tensor, f"__{_op.name}__", _fast_operator(_op, _compute))
+    setattr(Tensor, f"__{_op.name}__", _fast_operator(_op, _compute, _compute_large))
 for _name, _op in {"eq": compare.eq, "ne": compare.ne, "lt": compare.lt, "le": compare.le, "gt": compare.gt, "ge": compare.ge,
                    "and": compare.bitwise_and, "or": compare.bitwise_or, "xor": compare.bitwise_xor,
                    "lshift": compare.bitwise_left_shift, "rshift": compare.bitwise_right_shift}.items():  # fmt: skip
