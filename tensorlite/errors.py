@@ -68,6 +68,8 @@ def dim_range(ndim: int) -> tuple[int, int]:
 
 def check_dim(dim: Any, ndim: int) -> int:
     """`dim` counted from the front. Raises IndexError in torch's words; a 0-d tensor allows -1 and 0."""
+    if type(dim) is int and -ndim <= dim < ndim:
+        return dim + ndim if dim < 0 else dim
     low, high = dim_range(ndim)
     if not hasattr(dim, "__index__"):
         raise TypeError(f"dim must be an int, got {type(dim).__name__} ({dim!r})")

@@ -142,7 +142,10 @@ def _workers_inbox(n: int) -> SimpleQueue[Callable[[], None]]:
             _inbox = SimpleQueue()
         while _workers < n:
             name = f"tensorlite_{_workers}"
-            threading.Thread(target=_work, args=(_inbox,), name=name, daemon=True).start()
+            try:
+                threading.Thread(target=_work, args=(_inbox,), name=name, daemon=True).start()
+            except RuntimeError:  # no more threads, or the interpreter is about to end: fewer helpers will do
+                break
             _workers += 1
         return _inbox
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -11,11 +12,13 @@ from .table import op, rest_argument
 
 
 def _size(shape: Any) -> tuple[int, ...]:
-    return (int(shape),) if hasattr(shape, "__index__") else tuple(int(s) for s in shape)
+    return (int(shape),) if hasattr(shape, "__index__") else tuple(map(int, shape))
 
 
 def _infer(shape: tuple[int, ...], size: int) -> tuple[int, ...]:
     """`shape` with its -1 worked out. Raises RuntimeError in torch's words."""
+    if math.prod(shape) == size and min(shape, default=0) >= 0:
+        return shape
     unknown = [i for i, s in enumerate(shape) if s == -1]
     if len(unknown) > 1:
         raise RuntimeError("only one dimension can be inferred")
@@ -86,7 +89,7 @@ def view_as_dtype(x: Any, dtype: Any) -> Any:
 @op(view=True, numpy=np.swapaxes)
 def transpose(x: Any, dim0: Any, dim1: Any) -> Any:
     """`x` with two dims swapped; a view."""
-    return np.swapaxes(x, check_dim(dim0, x.ndim), check_dim(dim1, x.ndim)) if x.ndim else _check0(x, dim0, dim1)
+    return x.swapaxes(check_dim(dim0, x.ndim), check_dim(dim1, x.ndim)) if x.ndim else _check0(x, dim0, dim1)
 
 
 def _check0(x: Any, *dims: Any) -> Any:

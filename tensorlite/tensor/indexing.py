@@ -25,7 +25,15 @@ def _is_index(k: Any) -> bool:
 _INDEX_TYPES = "tensors used as indices must be long, int, byte or bool tensors"
 
 
+def _bound(v: Any) -> int | None:
+    return v if v is None or type(v) is int else v.__index__()
+
+
 def _index_item(k: Any) -> Any:
+    if type(k) is int or k is None or k is Ellipsis:
+        return k
+    if type(k) is slice:
+        return slice(_bound(k.start), _bound(k.stop), _bound(k.step))
     if isinstance(k, Variable):
         data = k._data
         if data.dtype.kind not in "biu":
@@ -43,6 +51,4 @@ def _index_item(k: Any) -> Any:
         return int(k)
     if isinstance(k, np.ndarray) and k.dtype == np.uint8:
         return k.astype(bool)
-    if isinstance(k, slice):
-        return slice(*(None if v is None else v.__index__() for v in (k.start, k.stop, k.step)))
     return k
