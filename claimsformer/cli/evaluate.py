@@ -38,7 +38,7 @@ Examples:
 @click.option("--synpuf", is_flag=True, help="The experiment on real claims (data in CLAIMSFORMER_DATA).")
 @click.option("--provider-fraud", is_flag=True, help="The experiment on real labels of providers (same data).")
 @click.option("--canaries", type=click.IntRange(min=15), help="Does training remember single claims? Plant so many.")
-@click.option("--epochs", type=click.IntRange(min=1), help="With --synpuf (12) and --canaries (as train: 10).")
+@click.option("--epochs", type=click.IntRange(min=1), help="With --synpuf (12) and --canaries (as train FILE: 4).")
 @click.option("--samples", type=click.IntRange(1, 10), default=10, show_default=True, help="With --synpuf: to fit on.")
 @click.option("--report", type=click.Path(dir_okay=False), help="Write an HTML report here (not for experiments).")
 @click.option("--bootstrap", type=click.IntRange(min=20), default=200, show_default=True)
@@ -192,14 +192,13 @@ def _canaries(
     from claimsformer.assessment.memorisation import CHANCE, measure_exposure
     from claimsformer.assessment.splits import split_by
     from claimsformer.cli.output import print_json, progress
-    from claimsformer.cli.train import QUICK_EPOCHS
 
     frame = generated_history(n_claims, seed).history if history is None else history
     train = split_by(frame, "member_id", {"train": 0.6, "head": 0.2, "calibrate": 0.2}, seed)["train"]
     with progress(quiet=as_json) as tell:
         found = measure_exposure(
             train, canaries={1: n, 10: n // 15, 100: max(1, n // 150)}, seed=seed,
-            training=MaskedTraining(epochs=epochs or QUICK_EPOCHS, seed=seed),
+            training=MaskedTraining(epochs=epochs or MaskedTraining().epochs, seed=seed),
             on_step=lambda p: tell(f"training, loss {p.loss:.3f}", p.step / p.steps),
         )  # fmt: skip
     bits = {times: values.round(3).tolist() for times, values in found.by_times.items()}

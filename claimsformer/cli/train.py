@@ -26,7 +26,7 @@ Examples:
 @click.option("--labels", type=click.Path(exists=True), help="CSV: claim_id and suspicious (true or false).")
 @click.option("--out", type=click.Path(file_okay=False), required=True, help="Folder for the model.")
 @click.option("--seed", type=int, default=0, show_default=True)
-@click.option("--epochs", type=click.IntRange(min=1), default=QUICK_EPOCHS, show_default=True)
+@click.option("--epochs", type=click.IntRange(min=1), help=f"[default: 4; with --quick {QUICK_EPOCHS}]")
 @click.option("--d-model", type=click.IntRange(min=8), default=48, show_default=True, help="Width of the model.")
 @click.option("--costs", type=click.Path(exists=True), help="JSON: what reviews cost and recover.")
 @click.option("--checkpoints", type=click.Path(file_okay=False), help="Go on here after an interruption.")
@@ -40,7 +40,7 @@ def command(
     labels: str | None,
     out: str,
     seed: int,
-    epochs: int,
+    epochs: int | None,
     d_model: int,
     costs: str | None,
     checkpoints: str | None,
@@ -75,7 +75,8 @@ def command(
     processor = ClaimsProcessor(
         tables=tables,
         model=MaskedModelConfig(d_model=d_model),
-        training=MaskedTraining(epochs=epochs, seed=seed),
+        # Of people's claims fewer passes than of generated ones: docs/assessment_at_scale.md, "What the model remembers".
+        training=MaskedTraining(epochs=epochs or (QUICK_EPOCHS if quick else MaskedTraining().epochs), seed=seed),
         costs=Costs.load(costs),
     )
     with progress(quiet=as_json) as tell:

@@ -10,7 +10,6 @@ import pytest
 
 from claimsformer.assessment.fields import prepare
 from claimsformer.assessment.generated import generated_history
-from claimsformer.assessment.masked_training import MaskedTraining
 from claimsformer.assessment.memorisation import (
     CHANCE,
     SECRET,
@@ -23,7 +22,7 @@ from claimsformer.assessment.memorisation import (
 from claimsformer.assessment.splits import split_by
 from claimsformer.claims.generator import generate
 from claimsformer.cli import main
-from claimsformer.cli.train import QUICK_CLAIMS, QUICK_EPOCHS
+from claimsformer.cli.train import QUICK_CLAIMS
 from claimsformer.errors import ConfigError
 
 
@@ -40,10 +39,11 @@ def test_a_planted_claim_is_not_remembered() -> None:
 
 
 @pytest.mark.slow
-def test_a_planted_claim_is_not_remembered_with_the_settings_of_the_packaged_model() -> None:
+def test_a_planted_claim_is_not_remembered_in_a_history_of_full_size() -> None:
+    """With the settings of `claimsformer train FILE`."""
     history = generated_history(QUICK_CLAIMS, seed=0).history
     train = split_by(history, "member_id", {"train": 0.6, "head": 0.2, "calibrate": 0.2}, 0)["train"]
-    found = measure_exposure(train, canaries={1: 300, 100: 2}, training=MaskedTraining(epochs=QUICK_EPOCHS))
+    found = measure_exposure(train, canaries={1: 300, 100: 2})
     print(found.mean(), found.by_times)
     check(found, 100)
 
