@@ -15,10 +15,9 @@ from tensorlite.kernels.threads import get_num_threads, parallel_for, single_thr
 
 Product = tuple[Array, Array, Array]  # a, b, and the array that receives a @ b
 
-# Multiply-adds below which a product is done before a second thread has started: about 0.1 ms at 50 per ns, or, where
-# one operand is a vector, at the rate at which the other is read.
+# Multiply-adds below which a product is done before a second thread has started: about 0.1 ms at 50 per ns. With a
+# vector they take 0.5 ms, but two threads gain nothing from a weight of fewer: one core reads all that the memory gives.
 SMALLEST_SHARED = 4_000_000
-SMALLEST_SHARED_WITH_VECTOR = 250_000
 # Each piece of a matrix packs its operands anew: with one piece for each of two threads the linear layers of a
 # transformer take 2.5 % more CPU time than whole, with two 5.5 %. Splitting rows packs less, unless columns are many.
 COLUMNS_SPLIT = 4
@@ -58,10 +57,9 @@ def matmul(a: Array, b: Array, *, out: Array | None = None) -> Array:
         return matmul(a.reshape(-1, a.shape[-1]), b).reshape(*a.shape[:-1], n)
     threads = get_num_threads()
     work = max(a.size * n, b.size * m)  # fewer than there are only where the batches of both are broadcast
-    vector = m == 1 or n == 1
-    if threads == 1 or work <= (ALONE_WITH_VECTOR if vector else ALONE):
+    if threads == 1 or work <= (ALONE if m > 1 and n > 1 else ALONE_WITH_VECTOR):
         return _product(a, b, out)
-    if work < (SMALLEST_SHARED_WITH_VECTOR if vector else SMALLEST_SHARED) or a.shape[-1] != b.shape[-2]:
+    if work < SMALLEST_SHARED or a.shape[-1] != b.shape[-2]:
         with single_threaded_blas:
             return _product(a, b, out)
     shape = (*np.broadcast_shapes(a.shape[:-2], b.shape[:-2]), m, n)

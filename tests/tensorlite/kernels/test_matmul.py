@@ -32,7 +32,7 @@ shapes = st.sampled_from(
 @pytest.fixture(params=["as measured", "every product is shared, every weight large"], autouse=True)
 def thresholds(request, monkeypatch):
     if request.param != "as measured":
-        for name in ("SMALLEST_SHARED", "SMALLEST_SHARED_WITH_VECTOR", "LARGE_WEIGHT"):
+        for name in ("SMALLEST_SHARED", "LARGE_WEIGHT"):
             monkeypatch.setattr(kernels, name, 1)
         for name in ("ALONE", "ALONE_WITH_VECTOR"):
             monkeypatch.setattr(kernels, name, 0)
