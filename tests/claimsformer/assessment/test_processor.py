@@ -115,13 +115,14 @@ def test_suspicious_verdicts_name_fields_and_evidence() -> None:
                 assert reason.hint
 
 
-def test_a_saved_processor_gives_the_same_verdicts(tmp_path: Path) -> None:
-    folder = fitted().save(tmp_path / "model")
+@pytest.mark.parametrize("labelled", [True, False])
+def test_a_saved_processor_gives_the_same_verdicts(tmp_path: Path, labelled: bool) -> None:
+    folder = fitted(labelled).save(tmp_path / "model")
     assert {p.name for p in folder.iterdir()} == {"config.json", "model.safetensors", "tokenizer.json"}
     again = ClaimsProcessor.load(folder)
-    assert again.model_version == fitted().model_version
-    for a, b in zip(verdicts(fitted()), verdicts(again), strict=True):
-        assert a.probability == pytest.approx(b.probability, abs=1e-4)
+    assert again.model_version == fitted(labelled).model_version
+    for a, b in zip(verdicts(fitted(labelled)), verdicts(again), strict=True):
+        assert a.probability == pytest.approx(b.probability, abs=1e-6)
         assert a.p_value == b.p_value
         assert (a.decision, [r.id for r in a.reasons]) == (b.decision, [r.id for r in b.reasons])
 
