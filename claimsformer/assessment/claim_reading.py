@@ -11,6 +11,7 @@ import polars as pl
 from claimsformer.assessment.fields import CLAIM_SPEC, prepare
 from claimsformer.assessment.questions import Question
 from claimsformer.assessment.reading import Reading
+from claimsformer.claims import frames
 
 __all__ = ["CLAIM_DETAILS", "CLAIM_QUESTIONS", "CLAIM_READING", "asked_amount"]
 
@@ -62,8 +63,7 @@ CLAIM_DETAILS: Final = (
 
 def asked_amount(claims: pl.DataFrame) -> npt.NDArray[np.float64]:
     """US dollars (N,) that each claim asks for; NaN where it names no amount."""
-    asked = pl.coalesce("allowed_amount", "charge_amount", "paid_amount").cast(pl.Float64)
-    return claims.select(asked.fill_null(float("nan")).alias("amount"))["amount"].to_numpy()
+    return frames.asked_amount(claims).fill_null(float("nan")).to_numpy()
 
 
 CLAIM_READING: Final = Reading(CLAIM_SPEC, prepare, asked_amount, CLAIM_QUESTIONS, CLAIM_DETAILS)

@@ -11,6 +11,7 @@ import numpy.typing as npt
 import polars as pl
 
 from claimsformer.assessment.decision import SimilarClaim
+from claimsformer.claims.frames import asked_amount
 
 __all__ = ["SMALLEST_CELL", "Examples"]
 
@@ -37,7 +38,8 @@ class Examples:
         counts = Counter(kinds.to_list())
         frequent = np.flatnonzero([counts[kind] >= SMALLEST_CELL for kind in kinds])
         chosen = np.sort(np.random.default_rng(seed).permutation(frequent)[:n])
-        rows = claims[chosen.tolist()].select("claim_type", "diagnoses", "lines", "drg", _asked()).to_dicts()
+        those = claims[chosen.tolist()]
+        rows = those.select("claim_type", "diagnoses", "lines", "drg", asked_amount(those).alias("amount")).to_dicts()
         outcomes = tuple("no label" if suspicious is None else ("suspicious" if suspicious[i] else "ordinary")
                          for i in chosen.tolist())  # fmt: skip
         return cls(vectors[chosen].astype(np.float16), tuple(_summary(row) for row in rows), outcomes)
@@ -49,10 +51,6 @@ class Examples:
         cosine = self.vectors.astype(np.float32) @ vector
         best = np.argsort(-cosine, kind="stable")[:n].tolist()
         return tuple(SimilarClaim(self.summaries[k], round(float(cosine[k]), 3), self.outcomes[k]) for k in best)
-
-
-def _asked() -> pl.Expr:
-    return pl.coalesce("allowed_amount", "charge_amount", "paid_amount").cast(pl.Float64).alias("amount")
 
 
 def _summary(row: dict[str, Any]) -> str:

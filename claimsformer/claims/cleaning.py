@@ -2,8 +2,8 @@
 
 Blanks, words for "missing", dates in other notations, currency signs and thousands separators, dots in diagnosis
 codes, lost leading zeros, hyphenated NDCs, names of states, exact duplicate rows. What could be read in two ways is
-not touched: it stays for the reader to reject (`03/04/2009` is read as month first, as in the United States, unless
-`day_first` says otherwise).
+not touched: it stays for the reader to reject. `03/04/2009` is read as month first and `1,234` as over a thousand, as in
+the United States, unless `day_first` and `decimal_comma` say otherwise.
 """
 
 from collections import Counter
@@ -76,12 +76,18 @@ def _iso_dates(day_first: bool) -> Callable[[pl.Expr], pl.Expr]:
 def _plain_amount(value: pl.Expr) -> pl.Expr:
     bare = value.str.replace(r"^USD ?", "").str.replace(r" ?USD$", "")
     negative = bare.str.replace(r"^\(\$?([0-9.,]+)\)$", "-$1").str.replace(r"^([0-9.,$]+)-$", "-$1")
-    return negative.str.replace(r"^(-?)\$ ?(-?)", "$1$2")
+    return negative.str.replace(r"^(-?)\$ ?(-?)", "$1$2").str.replace(r"^(-?[0-9][0-9.,\s'’]*?)\s?\$$", "$1")
 
 
 def _plain_thousands(value: pl.Expr) -> pl.Expr:
     grouped = value.str.contains(r"^-?[0-9]{1,3}(,[0-9]{3})+(\.[0-9]*)?$")
     return pl.when(grouped).then(value.str.replace_all(",", "", literal=True)).otherwise(value)
+
+
+def _decimal_point(value: pl.Expr) -> pl.Expr:
+    grouped = value.str.contains(r"^-?[0-9]{1,3}([.\s'’][0-9]{3})+(,[0-9]*)?$")
+    whole = pl.when(grouped).then(value.str.replace_all(r"[.\s'’]", "")).otherwise(value)
+    return whole.str.replace(r"^(-?[0-9]+),([0-9]*)$", "$1.$2")
 
 
 def _cents(value: pl.Expr) -> pl.Expr:
@@ -120,6 +126,10 @@ _SPACES: Step = ("repeated blanks removed", lambda value: value.str.replace_all(
 _WHOLE: Step = ("decimal point of a whole number removed", lambda value: value.str.replace(r"^([0-9]+)\.0*$", "$1"))
 _POINT: Step = ("decimal point of a whole number removed", lambda value: value.str.replace(r"^([0-9]+)\.0$", "$1"))
 
+_COMMA: Step = ("decimal comma brought to a point", _decimal_point)
+_STRENGTH_COMMA: Step = (_COMMA[0], lambda value: value.str.replace(r"^([0-9]+),([0-9]+)", "$1.$2"))
+_THOUSANDS: Step = ("thousands separators removed", _plain_thousands)
+
 _STEPS: dict[str, list[Step]] = {
     "date": [
         (
@@ -129,10 +139,10 @@ _STEPS: dict[str, list[Step]] = {
     ],
     "money": [
         ("currency sign removed", _plain_amount),
-        ("thousands separators removed", _plain_thousands),
+        _THOUSANDS,
         ("rounded to cents", _cents),
     ],
-    "number": [("thousands separators removed", _plain_thousands)],
+    "number": [_THOUSANDS],
     "whole": [_WHOLE],
     "sex": [("recoded to M, F or U", _recoded(_SEX))],
     "state": [_UPPER, ("name of the state to its abbreviation", _recoded(STATE_NAMES))],
@@ -157,12 +167,19 @@ _STEPS: dict[str, list[Step]] = {
 }
 
 
-def _steps(name: str, day_first: bool, plain: bool) -> list[Step]:
+def _with_comma(kind: str) -> list[Step]:
+    """The steps of a kind where numbers have a decimal comma."""
+    if kind in ("money", "number"):
+        return [_COMMA if step is _THOUSANDS else step for step in _STEPS[kind]]
+    return {"whole": [_COMMA], "strength": [_STRENGTH_COMMA]}.get(kind, []) + _STEPS[kind]
+
+
+def _steps(name: str, *, day_first: bool, decimal_comma: bool, plain: bool) -> list[Step]:
     steps: list[Step] = [("outer blanks removed", _trim)]
     if not plain:
         steps.append(("word for missing emptied", _no_missing_words))
     if not (plain and kind_of(name) in ("text", "strength")):
-        steps += _STEPS[kind_of(name)]
+        steps += _with_comma(kind_of(name)) if decimal_comma else _STEPS[kind_of(name)]
     if kind_of(name) == "date":
         steps.append(("date brought to YYYY-MM-DD", _iso_dates(day_first)))
     return steps
@@ -183,7 +200,7 @@ def _as_text(frame: pl.DataFrame, name: str) -> pl.Expr:
 
 
 def normalise(
-    frame: pl.DataFrame, *, day_first: bool = False, plain: bool = False
+    frame: pl.DataFrame, *, day_first: bool = False, decimal_comma: bool = False, plain: bool = False
 ) -> tuple[pl.DataFrame, CleaningReport]:
     """The known columns as text in the schema's form where that is unambiguous, and what was changed; lists keep
     their length.
@@ -193,13 +210,14 @@ def normalise(
     report = CleaningReport(rows=frame.height)
     known = [name for name in frame.columns if name in flat_schema() and kind_of(name) != "adjustments"]
     for name in known:
+        steps = _steps(name, day_first=day_first, decimal_comma=decimal_comma, plain=plain)
         if isinstance(frame.schema[name], pl.List):
-            frame = _normalise_list(frame, name, day_first, plain, report)
+            frame = _normalise_list(frame, name, steps, report)
             continue
         if frame.schema[name] == flat_schema()[name] != pl.String:
             continue
         column = frame.select(_as_text(frame, name).alias(name)).to_series()
-        frame = frame.with_columns(_apply(column, _steps(name, day_first, plain), name, report))
+        frame = frame.with_columns(_apply(column, steps, name, report))
     return frame, report
 
 
@@ -227,12 +245,10 @@ def _apply(column: pl.Series, steps: list[Step], name: str, report: CleaningRepo
     return column
 
 
-def _normalise_list(
-    frame: pl.DataFrame, name: str, day_first: bool, plain: bool, report: CleaningReport
-) -> pl.DataFrame:
+def _normalise_list(frame: pl.DataFrame, name: str, steps: list[Step], report: CleaningReport) -> pl.DataFrame:
     items = frame.select(pl.int_range(pl.len()).alias("_row"), pl.col(name).cast(pl.List(pl.String))).explode(name)
     items = items.filter(pl.col(name).is_not_null())
-    values = _apply(items[name], _steps(name, day_first, plain), name, report)
+    values = _apply(items[name], steps, name, report)
     lists = (
         items.with_columns(values).filter(pl.col(name).is_not_null()).group_by("_row", maintain_order=True).agg(name)
     )
@@ -243,7 +259,7 @@ def _normalise_list(
 
 
 def clean(
-    frame: pl.DataFrame, *, day_first: bool = False, key: Iterable[str] | None = None
+    frame: pl.DataFrame, *, day_first: bool = False, decimal_comma: bool = False, key: Iterable[str] | None = None
 ) -> tuple[pl.DataFrame, CleaningReport]:
     """A table whose known columns have the schema's form and types, without exact duplicate rows, and the report of
     each change.
@@ -252,7 +268,7 @@ def clean(
     comparison of duplicates to these columns. Columns with names outside the schema are passed through; a `lines`
     column as it is.
     """
-    frame, report = normalise(frame, day_first=day_first)
+    frame, report = normalise(frame, day_first=day_first, decimal_comma=decimal_comma)
     typed, problems = type_columns(frame)
     for name, count in problems.group_by("field").len().iter_rows():
         report.changes[name, "unreadable, emptied"] += count

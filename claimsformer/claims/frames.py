@@ -12,7 +12,17 @@ import polars as pl
 
 from claimsformer.claims.schema import Claim, ClaimLine
 
-__all__ = ["MONEY", "claims_schema", "line_schema", "to_frame", "from_frame", "iter_claims", "explode_lines", "conform"]
+__all__ = [
+    "MONEY",
+    "claims_schema",
+    "line_schema",
+    "to_frame",
+    "from_frame",
+    "iter_claims",
+    "explode_lines",
+    "conform",
+    "asked_amount",
+]
 
 MONEY = pl.Decimal(18, 2)
 _ADJUSTMENT = {"group_code": pl.String(), "reason_code": pl.String(), "amount": MONEY}
@@ -110,3 +120,15 @@ def explode_lines(frame: pl.DataFrame) -> pl.DataFrame:
     """One row per service line, `claim_id` first; claims without lines have none."""
     lines = frame.lazy().select("claim_id", "lines").filter(pl.col("lines").list.len() > 0).explode("lines")
     return lines.unnest("lines").collect()
+
+
+def asked_amount(claims: pl.DataFrame) -> pl.Series:
+    """US dollars (N,) that each claim asks for: allowed, charged or paid, else the sum of its lines where each has an amount."""
+    named = ("allowed_amount", "charge_amount", "paid_amount")
+    asked = claims.select(pl.coalesce(named).cast(pl.Float64).alias("asked"))["asked"]
+    if not asked.null_count() or "lines" not in claims.columns:
+        return asked
+    of_lines = pl.coalesce(pl.element().struct.field(*named)).cast(pl.Float64)
+    each = claims.select(pl.when(asked.is_null()).then(pl.col("lines").list.eval(of_lines)).alias("each"))["each"]
+    priced = (each.list.len() > 0) & (each.list.drop_nulls().list.len() == each.list.len())
+    return asked.zip_with(asked.is_not_null() | ~priced.fill_null(False), each.list.sum())

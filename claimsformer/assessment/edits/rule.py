@@ -12,6 +12,7 @@ import polars as pl
 
 from claimsformer.assessment.edits.tables import Directory, EditTables
 from claimsformer.claims.codes import CARC, RARC
+from claimsformer.claims.frames import asked_amount
 
 __all__ = ["EDITS", "FINDING_SCHEMA", "Context", "Edit", "edit", "finding"]
 
@@ -43,8 +44,7 @@ class Context:
     @cached_property
     def numbered(self) -> pl.DataFrame:
         """The claims with `row` and `value`, the amount that is asked for in US dollars."""
-        asked = pl.coalesce("allowed_amount", "charge_amount", "paid_amount").cast(pl.Float64).fill_null(0.0)
-        return self.claims.with_row_index("row").with_columns(value=asked)
+        return self.claims.with_row_index("row").with_columns(value=asked_amount(self.claims).fill_null(0.0))
 
     @cached_property
     def lines(self) -> pl.DataFrame:

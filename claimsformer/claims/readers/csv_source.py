@@ -69,10 +69,13 @@ def csv_header(first_line: bytes) -> tuple[list[str], str]:
     return names, separator
 
 
-def csv_batches(path: Path) -> Iterator[RawBatch]:
-    """The rows of a CSV file as text columns, one batch per block of 8 MiB."""
+def csv_batches(path: Path, encoding: str = "utf-8") -> Iterator[RawBatch]:
+    """The rows of a CSV file as text columns, one batch per block of 8 MiB.
+
+    `encoding` is UTF-8, or one with a byte for each character, such as cp1252.
+    """
     with open_bytes(path) as file:
-        rest = read_block(file)
+        rest = _utf8(read_block(file), encoding)
         end = rest.find(b"\n")
         header_line, rest = (rest, b"") if end < 0 else (rest[: end + 1], rest[end + 1 :])
         names, separator = csv_header(header_line)
@@ -80,7 +83,7 @@ def csv_batches(path: Path) -> Iterator[RawBatch]:
         empty = pl.DataFrame(schema=dict.fromkeys(names, pl.String()))
         yield RawBatch(empty, pl.Series("row", [], dtype=pl.Int64), [])  # so that the header is judged, rows or not
         while True:
-            block = read_block(file)
+            block = _utf8(read_block(file), encoding)
             cut = len(rest) if not block else rest.rfind(b"\n") + 1
             done, rest = rest[:cut], rest[cut:] + block
             if done:
@@ -91,6 +94,10 @@ def csv_batches(path: Path) -> Iterator[RawBatch]:
                 return
             if len(rest) > 8 * BLOCK:
                 raise ReadError(f"line {line_number} is longer than {8 * BLOCK} bytes; this is not a CSV file")
+
+
+def _utf8(block: bytes, encoding: str) -> bytes:
+    return block if encoding == "utf-8" else block.decode(encoding, errors="replace").encode()
 
 
 def _parse(done: bytes, names: list[str], separator: str, first: int) -> tuple[RawBatch, int]:

@@ -45,6 +45,8 @@ class Layout:
     joins: tuple[Join, ...] = ()
     missing: tuple[str, ...] = ()
     day_first: bool = False
+    decimal_comma: bool = False
+    encoding: str = "utf-8"  # of a CSV file; any other has one byte for each character
     optional: frozenset[str] = frozenset()  # columns that may be absent, all together
 
     @property
@@ -66,4 +68,16 @@ class Layout:
         for target, source in self.columns.items():
             if isinstance(source, tuple) and target not in LIST_FIELDS:
                 raise MappingError(f"mapping {self.name!r}: {target!r} holds one value, but got {len(source)} columns")
+        if self.encoding != "utf-8" and not _one_byte(self.encoding):
+            raise MappingError(
+                f"mapping {self.name!r}: the encoding {self.encoding!r} is not known, or not one byte a character",
+                hint="Say cp1252 or latin-1, or convert the file to UTF-8 and leave encoding out.",
+            )
         return self
+
+
+def _one_byte(encoding: str) -> bool:
+    try:
+        return len(bytes(range(256)).decode(encoding, errors="replace")) == 256
+    except LookupError:
+        return False

@@ -5,6 +5,8 @@ row of the file is one line, and the rows of a claim stand together)::
 
     name = "acme"
     day_first = false              # 03/04/2009 is the fourth of March
+    decimal_comma = false          # 1,234.50, not 1.234,50
+    encoding = "utf-8"             # of a CSV file; or cp1252, latin-1, ...
     missing = ["", "NA"]           # more words that mean "no value"
     [columns]
     claim_id = "ClaimNo"
@@ -71,6 +73,8 @@ def layout_of_header(header: list[str]) -> Layout | None:
 
 def shown_columns(header: list[str], n: int = 10) -> str:
     """Names of columns for a message; a first line with numbers or dates in it is data, which no message repeats."""
+    if any(not name.isprintable() for name in header):
+        return "the first line is not text"
     if any(name.strip() == "" or name.strip()[0].isdigit() for name in header):
         return "the first line does not look like names of columns"
     return ", ".join(header[:n]) + (", ..." if len(header) > n else "")
@@ -114,7 +118,17 @@ def load_mapping(source: str | Path | Mapping[str, Any]) -> Layout:
     return _layout(document, str(document.get("name", path.stem)))
 
 
-_KEYS = {"name", "columns", "constants", "values", "pad", "slices", "conditions", "missing", "day_first", "optional"}
+_KEYS = {
+    "name", "columns", "constants", "values", "pad", "slices", "conditions", "missing", "day_first", "decimal_comma",
+    "encoding", "optional",
+}  # fmt: skip
+
+
+def _flag(document: dict[str, Any], key: str) -> bool:
+    value = document.get(key, False)
+    if not isinstance(value, bool):
+        raise ValueError(f"{key} is {value!r}, expected true or false without quotation marks")
+    return value
 
 
 def _layout(document: dict[str, Any], name: str) -> Layout:
@@ -146,7 +160,9 @@ def _layout(document: dict[str, Any], name: str) -> Layout:
                 column: (str(pair[0]), str(pair[1])) for column, pair in document.get("conditions", {}).items()
             },
             missing=tuple(map(str, document.get("missing", ()))),
-            day_first=bool(document.get("day_first", False)),
+            day_first=_flag(document, "day_first"),
+            decimal_comma=_flag(document, "decimal_comma"),
+            encoding=str(document.get("encoding", "utf-8")).lower(),
             optional=frozenset(map(str, document.get("optional", ()))),
         ).check()
     except (TypeError, ValueError, AttributeError, IndexError, KeyError) as error:

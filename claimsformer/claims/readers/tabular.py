@@ -33,7 +33,7 @@ class Parsed:
 
 def csv_claims(path: Path, layout: Layout, keep: Sequence[str], batch_size: int) -> Iterator[Parsed]:
     """The claims of a CSV file in this layout."""
-    yield from _claims(csv_batches(path), path, layout, keep, batch_size)
+    yield from _claims(csv_batches(path, layout.encoding), path, layout, keep, batch_size)
 
 
 def parquet_claims(path: Path, layout: Layout, keep: Sequence[str], batch_size: int) -> Iterator[Parsed]:
@@ -92,7 +92,10 @@ def _claims(
             if table is not None:
                 frame = frame.join(table, left_on=join.left, right_on=join.right, how="left", maintain_order="left")
         fields, report = normalise(
-            apply_layout(frame, layout, keep), day_first=layout.day_first, plain=layout.name == PLAIN
+            apply_layout(frame, layout, keep),
+            day_first=layout.day_first,
+            decimal_comma=layout.decimal_comma,
+            plain=layout.name == PLAIN,
         )
         fields, found = type_columns(_repadded(fields, layout))
         problems = list(found.with_columns(fields[ROW].gather(found["row"]).alias("row")).iter_rows())

@@ -36,7 +36,9 @@ def cleaned(name: str, value: object, **options: bool) -> object:
         ("charge_amount", "USD 5", Decimal("5.00")),
         ("charge_amount", "112.41600000000001", Decimal("112.42")),
         ("charge_amount", 112.41600000000001, Decimal("112.42")),
+        ("charge_amount", "1,234.50 $", Decimal("1234.50")),
         ("charge_amount", "1,23", None),
+        ("charge_amount", "5 €", None),
         ("charge_amount", "1.2.3", None),
         ("member_sex", "Female", "F"),
         ("member_state", "new york", "NY"),
@@ -62,6 +64,25 @@ def test_one_reading(name: str, before: object, after: object) -> None:
 
 def test_day_first() -> None:
     assert cleaned("service_from", "03/04/2024", day_first=True) == dt.date(2024, 4, 3)
+
+
+@pytest.mark.parametrize(
+    ("name", "before", "after"),
+    [
+        ("charge_amount", "1.234,50", Decimal("1234.50")),
+        ("charge_amount", "$ 1.234.567,5", Decimal("1234567.50")),
+        ("charge_amount", "1 234,50 $", Decimal("1234.50")),
+        ("charge_amount", "-12,30 USD", Decimal("-12.30")),
+        ("charge_amount", "1.234", Decimal("1234.00")),
+        ("charge_amount", "1,234,5", None),
+        ("line_units", "1,0", 1.0),
+        ("line_quantity", "1.000,5", 1000.5),
+        ("covered_days", "3,0", 3),
+        ("line_strength", "0,5mg", "0.5 mg"),
+    ],
+)
+def test_decimal_comma(name: str, before: str, after: object) -> None:
+    assert cleaned(name, before, decimal_comma=True) == after
 
 
 def test_the_report_counts_what_changed() -> None:

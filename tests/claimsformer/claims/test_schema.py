@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from claimsformer.claims.frame_checks import check_frame
-from claimsformer.claims.frames import claims_schema, conform, explode_lines, from_frame, to_frame
+from claimsformer.claims.frames import asked_amount, claims_schema, conform, explode_lines, from_frame, to_frame
 from claimsformer.claims.schema import Claim, ClaimLine
 from claimsformer.errors import ClaimError
 
@@ -186,3 +186,23 @@ def test_columns_are_the_fields_of_the_model() -> None:
     assert claims_schema()["lines"].inner.to_schema() == pl.Schema(  # type: ignore[attr-defined]
         dict(explode_lines(to_frame([Claim.parse(LEGAL)])).drop("claim_id").schema.items())
     )
+
+
+def test_a_claim_asks_for_the_sum_of_its_lines_where_it_names_no_amount_itself() -> None:
+    day = dt.date(2024, 1, 2)
+    common = {"member_id": "M", "claim_type": "professional", "service_from": day, "service_thru": day}
+    five, seven, none = {"charge_amount": Decimal(5)}, {"paid_amount": Decimal("7.50")}, {"units": 1.0}
+    cases: list[tuple[list[dict[str, Any]], dict[str, Any], float | None]] = [
+        ([five, seven], {}, 12.5),
+        ([five, none], {}, None),  # half of the lines would be too low an amount
+        ([], {}, None),
+        ([five], {"paid_amount": Decimal(3)}, 3.0),
+    ]
+    frame = to_frame(
+        Claim.parse(
+            common | named | {"claim_id": f"C{i}", "lines": [{"line_number": k} | x for k, x in enumerate(lines, 1)]}
+        )
+        for i, (lines, named, _) in enumerate(cases)
+    )
+    assert asked_amount(frame).to_list() == [asked for _, _, asked in cases]
+    assert asked_amount(frame[3:]).to_list() == [3.0]

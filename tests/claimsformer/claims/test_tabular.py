@@ -180,6 +180,27 @@ def test_a_layout_of_ones_own(tmp_path: Path) -> None:
         read_claims(path)
 
 
+def test_an_export_with_decimal_commas_in_a_code_page(tmp_path: Path) -> None:
+    path = tmp_path / "own.csv"
+    rows = [
+        "Nummer;Größe;Person;Geschlecht;Am;Betrag",
+        "1;2,5;7;männlich;31.12.2024;1.234,50 $",
+        "2;1;8;w;1.2.2024;7,00",
+    ]
+    path.write_bytes("\r\n".join(rows).encode("cp1252"))
+    columns = {"claim_id": "Nummer", "member_id": "Person", "member_sex": "Geschlecht", "line_units": "Größe"}
+    columns |= {"service_from": "Am", "service_thru": "Am", "line_charge_amount": "Betrag"}
+    mapping = {
+        "columns": columns, "constants": {"claim_type": "professional", "code_system": "icd10"},
+        "values": {"member_sex": {"männlich": "M", "w": "F"}},
+        "day_first": True, "decimal_comma": True, "encoding": "cp1252",
+    }  # fmt: skip
+    first, second = from_frame(read_claims(path, mapping=mapping).all())
+    assert (first.member_sex, first.service_from) == ("M", dt.date(2024, 12, 31))
+    assert (first.lines[0].units, first.lines[0].charge_amount) == (2.5, Decimal("1234.50"))
+    assert (second.member_sex, second.lines[0].charge_amount) == ("F", Decimal("7.00"))
+
+
 @pytest.mark.parametrize(
     ("mapping", "sentence"),
     [
@@ -189,6 +210,9 @@ def test_a_layout_of_ones_own(tmp_path: Path) -> None:
         ({"columns": {}}, "has no"),
         ({"columns": {"claim_id": "a"}, "pad": {"drg": "x"}}, "wrong kind"),
         ({"columns": {"claim_id": "gone"}}, "no column 'gone'"),
+        ({"columns": {"claim_id": "a"}, "day_first": "false"}, "expected true or false"),
+        ({"columns": {"claim_id": "a"}, "encoding": "utf-16"}, "not one byte"),
+        ({"columns": {"claim_id": "a"}, "encoding": "klingon"}, "not known"),
     ],
 )
 def test_mappings_that_do_not_fit(tmp_path: Path, mapping: dict[str, object], sentence: str) -> None:
