@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from tensorlite.kernels.blocks import BLOCK_ELEMENTS, Array, row_blocks
-from tensorlite.kernels.threads import get_num_threads, parallel_for
+from tensorlite.kernels.threads import parallel_for, threads_here
 
 # Elements from which two threads are worth waking: 0.2 ms of one.
 LARGE = 2 * BLOCK_ELEMENTS
@@ -21,7 +21,7 @@ def binary(ufunc: np.ufunc, x: Array, y: Array, out: Array | None = None) -> Arr
     """ufunc(x, y), for a ufunc whose result has the dtype of its two operands."""
     if (
         x.size < LARGE
-        or get_num_threads() == 1
+        or threads_here() == 1
         or x.shape != y.shape
         or x.dtype != y.dtype
         or x.dtype.kind != "f"
@@ -45,7 +45,7 @@ def concatenate(arrays: Sequence[Array], axis: int) -> Array:
     first = arrays[0]
     size = sum(a.size for a in arrays)
     alike = all(a.dtype == first.dtype and len(a) == len(first) for a in arrays)
-    if size < LARGE or get_num_threads() == 1 or axis == 0 or not alike:
+    if size < LARGE or threads_here() == 1 or axis == 0 or not alike:
         return np.concatenate(arrays, axis)
     shape = (*first.shape[:axis], sum(a.shape[axis] for a in arrays), *first.shape[axis + 1 :])
     result = np.empty(shape, first.dtype)

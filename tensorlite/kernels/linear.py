@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from typing import Literal
 
@@ -17,8 +18,8 @@ from tensorlite.kernels.blocks import (
     row_blocks,
 )
 from tensorlite.kernels.gelu import Approximation, gelu, gelu_backward, gelu_definition
-from tensorlite.kernels.matmul import matmul, two_matmuls
-from tensorlite.kernels.threads import parallel_for
+from tensorlite.kernels.matmul import COLUMNS_SPLIT, SMALLEST_SHARED, matmul, two_matmuls
+from tensorlite.kernels.threads import parallel_for, threads_here
 
 Activation = Literal["relu", "gelu", "gelu_tanh"]
 
@@ -65,15 +66,24 @@ def linear(
     source, target = x.reshape(rows, x.shape[-1]), result.reshape(rows, shape[-1])
     kept = None if preactivation is None else destination(preactivation, shape, x.dtype)
     held = None if kept is None else kept.reshape(rows, shape[-1])
-    matmul(source, weight.T, out=target)
-    if target.size <= BLOCK_ELEMENTS:
-        _finish(target, bias, activation, held)
-    elif bias is not None or activation is not None or held is not None:
 
-        def block(start: int, stop: int) -> None:
-            _finish(target[start:stop], bias, activation, None if held is None else held[start:stop])
+    def finish(start: int, stop: int) -> None:
+        _finish(target[start:stop], bias, activation, None if held is None else held[start:stop])
 
-        parallel_for(block, row_blocks(rows, shape[-1]))
+    def multiply_and_finish(start: int, stop: int) -> None:
+        matmul(source[start:stop], weight.T, out=target[start:stop])
+        finish(start, stop)
+
+    threads = threads_here()
+    if threads > 1 and target.size * x.shape[-1] >= SMALLEST_SHARED and shape[-1] < COLUMNS_SPLIT * rows:
+        bounds = [rows * i // threads for i in range(threads + 1)]
+        parallel_for(multiply_and_finish, list(itertools.pairwise(bounds)))
+    else:
+        matmul(source, weight.T, out=target)
+        if target.size <= BLOCK_ELEMENTS:
+            finish(0, rows)
+        elif bias is not None or activation is not None or held is not None:
+            parallel_for(finish, row_blocks(rows, shape[-1]))
     if kept is not None:
         delivered(kept, preactivation)
     return delivered(result, out)
@@ -137,10 +147,11 @@ def sum_rows(g: Array, *, out: Array | None = None) -> Array:
     step = blocks[0][1]
     partial = result[None] if len(blocks) == 1 else np.empty((len(blocks), columns), g.dtype)
 
-    def block(start: int, stop: int) -> None:
-        np.matmul(ones(stop - start, g.dtype), g[start:stop], out=partial[start // step])
+    def several(start: int, stop: int) -> None:
+        for first, last in blocks[start:stop]:
+            np.matmul(ones(last - first, g.dtype), g[first:last], out=partial[first // step])
 
-    parallel_for(block, blocks)
+    parallel_for(several, row_blocks(len(blocks), step * columns))
     if len(blocks) > 1:
         result[...] = partial.sum(0, dtype=np.float64)
     return delivered(result, out)

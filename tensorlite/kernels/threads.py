@@ -52,6 +52,11 @@ def get_num_threads() -> int:
     return _num_threads
 
 
+def threads_here() -> int:
+    """Threads that may share a piece of work: one inside a loop that is shared already."""
+    return 1 if getattr(_here, "busy", False) else get_num_threads()
+
+
 def set_num_threads(n: int) -> None:
     """Set the number of threads of every kernel and of NumPy's BLAS.
 
@@ -78,8 +83,8 @@ def parallel_for(fn: Callable[[int, int], None], ranges: Sequence[Range]) -> Non
     Serial when there is one range, when the setting is one thread, or when called from inside another `parallel_for`.
     BLAS runs single-threaded meanwhile. The first exception of any call is raised once all threads have stopped.
     """
-    threads = get_num_threads()
-    if threads == 1 or getattr(_here, "busy", False):
+    threads = threads_here()
+    if threads == 1:
         for start, stop in ranges:
             fn(start, stop)
         return
