@@ -50,7 +50,7 @@ class ClaimsProcessor:
             raise ConfigError(f"prior must be between 0 and 1, got {prior}")
         self.costs = costs or Costs.load()
         self._tables = tables or EditTables()
-        self._settings = Settings(model or MaskedModelConfig(), training or MaskedTraining(), prior, n_examples, head)
+        self.settings = Settings(model or MaskedModelConfig(), training or MaskedTraining(), prior, n_examples, head)
         self._parts: Fitted | None = None
         self._version = ""
 
@@ -68,8 +68,8 @@ class ClaimsProcessor:
         `labels` has `claim_id` and `suspicious` (Boolean); without the second column every claim listed is suspicious
         and all others ordinary. Raises ConfigError for a history too small, or labels of one kind only.
         """
-        self._parts = fit(conform(history), labels, directory, self.tables, self._settings, on_progress, checkpoints)
-        self._version = persistence.fingerprint(self._parts, self._settings, self.costs)
+        self._parts = fit(conform(history), labels, directory, self.tables, self.settings, on_progress, checkpoints)
+        self._version = persistence.fingerprint(self._parts, self.settings, self.costs)
         return self
 
     def score(
@@ -152,7 +152,7 @@ class ClaimsProcessor:
     def save(self, folder: str | Path) -> Path:
         """Write config.json, model.safetensors and tokenizer.json into `folder`; returns it."""
         path = Path(folder)
-        persistence.save(path, self._fitted, self._settings, self.costs, self._version)
+        persistence.save(path, self._fitted, self.settings, self.costs, self._version)
         return path
 
     @classmethod
@@ -160,7 +160,7 @@ class ClaimsProcessor:
         """The processor that `save` wrote; raises ReadError where the folder does not hold one."""
         parts, settings, costs, version = persistence.load(Path(folder))
         self = cls(costs=costs)
-        self._parts, self._settings, self._version = parts, settings, version
+        self._parts, self.settings, self._version = parts, settings, version
         return self
 
     @property
