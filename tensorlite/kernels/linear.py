@@ -18,7 +18,7 @@ from tensorlite.kernels.blocks import (
     row_blocks,
 )
 from tensorlite.kernels.gelu import Approximation, gelu, gelu_backward, gelu_definition
-from tensorlite.kernels.matmul import COLUMNS_SPLIT, SMALLEST_SHARED, matmul, two_matmuls
+from tensorlite.kernels.matmul import ALONE_WITH_VECTOR, COLUMNS_SPLIT, SMALLEST_SHARED, matmul, two_matmuls
 from tensorlite.kernels.threads import parallel_for, threads_here
 
 Activation = Literal["relu", "gelu", "gelu_tanh"]
@@ -142,6 +142,9 @@ def sum_rows(g: Array, *, out: Array | None = None) -> Array:
     result = destination(out, (columns,), g.dtype)
     if not g.size:
         result[...] = 0
+        return delivered(result, out)
+    if g.size <= ALONE_WITH_VECTOR and rows <= SUM_ROWS:
+        np.matmul(ones(rows, g.dtype), g, out=result)
         return delivered(result, out)
     blocks = row_blocks(rows, columns, SUM_ROWS * columns)
     step = blocks[0][1]

@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from tensorlite.kernels.blocks import Array, float16_by_float32, ones, row_blocks, scratch
-from tensorlite.kernels.matmul import matmul
+from tensorlite.kernels.matmul import ALONE_WITH_VECTOR, matmul
 from tensorlite.kernels.threads import parallel_for
 
 Axes = int | Sequence[int] | None
@@ -150,7 +150,10 @@ def _chunk_sums(x: Array, outer: int) -> Array:
         else:
             np.matmul(vector, x[where], out=result[where])
 
-    parallel_for(several, row_blocks(outer, chunks * n * inner) if outer > 1 else row_blocks(chunks, n * inner))
+    if x.size <= ALONE_WITH_VECTOR:
+        several(0, outer if outer > 1 else chunks)
+    else:
+        parallel_for(several, row_blocks(outer, chunks * n * inner) if outer > 1 else row_blocks(chunks, n * inner))
     return result
 
 
