@@ -158,7 +158,7 @@ class _Run:
         with read_claims(path, format, mapping, size, rejects=rejects) as reader:
             for done in spill.fill(reader, size_of_parts, timed):
                 self.tell("read", f"reading, {done:,} claims", done / expected)
-            reasons = {f"{field}: {reason}": n for (field, reason), n in list(reader.reasons.items())[:5]}
+            reasons = {f"{field}: {reason}": n for (field, reason), n in reader.reasons.most_common()}
             counts = {"read": reader.read, "accepted": reader.accepted, "rejected": reader.rejected}
         folder.write_note("read", counts | {"reasons": reasons})
         return counts | {"reasons": reasons}

@@ -16,8 +16,10 @@ from claimsformer.cli.common import (
     directory_options,
     load_directory,
     load_processor,
+    next_command,
     no_claims,
     reading_options,
+    refusals,
 )
 
 if TYPE_CHECKING:
@@ -94,6 +96,8 @@ def command(
     that this screen ranks first: all of up to 20,000 claims, 5 % of more, at most 200,000 unless --full-model says
     otherwise. A run with --out or --work that is interrupted, even killed, goes on where it was when it is called again.
     """
+    if out and Path(out).suffix not in (".ndjson", ".jsonl", ".json", ".parquet"):
+        raise click.UsageError(f"--out is {Path(out).name!r}, but verdicts are written as .ndjson or .parquet.")
     if (file is None) == (text is None):
         raise click.UsageError('Give a FILE, or --text "…".\nTry: claimsformer assess --help')
     from claimsformer.assessment.streaming import SMALL, StreamSettings, assess_stream
@@ -112,7 +116,7 @@ def command(
         )  # fmt: skip
         summary = verdicts.summary()
         if not summary["accepted"]:
-            raise no_claims(file, summary)
+            raise no_claims(file, summary, format=format_, mapping=mapping, rejects=rejects)
         few = summary["accepted"] <= SMALL
         found = verdicts.all() if few else verdicts.worth_most(max(show, MOST_REPORTED if report else 1))
         if out:
@@ -130,7 +134,15 @@ def command(
         listed = found if few else suspicious
         print_json(summary | {"assessments": [assessment_json(a, row, with_ids) for row, a in listed]})
     else:
-        _show(file, model, suspicious, summary)
+        _show(suspicious, summary)
+        for line in refusals(summary["reasons"], rejects):
+            click.echo(line)
+        for what, where in (("Every verdict", out), ("Report", report)):
+            if where:
+                click.echo(f"{what}: {where}")
+        row = str(suspicious[0][0] if suspicious else 1)
+        read_as = {"format": format_, "mapping": mapping, "providers": providers, "members": members}
+        click.echo(f"Look at one: {next_command('explain', file, row, model=model, **read_as)}")
     if fail_on_review and summary["review"]:
         raise click.exceptions.Exit(3)
 
@@ -147,7 +159,7 @@ def _work_folder(work: str | None, out: str | None) -> Iterator[Path]:
     shutil.rmtree(path, ignore_errors=True)
 
 
-def _show(file: str, model: str | None, suspicious: list[tuple[int, Assessment]], summary: dict[str, Any]) -> None:
+def _show(suspicious: list[tuple[int, Assessment]], summary: dict[str, Any]) -> None:
     from claimsformer.cli.output import show_assessment, show_table
 
     show_table(suspicious, f"{summary['suspicious']:,} of {summary['accepted']:,} claims are suspicious")
@@ -161,10 +173,6 @@ def _show(file: str, model: str | None, suspicious: list[tuple[int, Assessment]]
     )
     if summary["full_model"] < summary["accepted"]:
         click.echo(f"the full model read {summary['full_model']:,} claims, edits and one pass of it read them all")
-    for reason, n in summary["reasons"].items():
-        click.echo(f"  refused {n} times: {reason}")
-    chosen = f" --model {model}" if model else ""
-    click.echo(f"Look at one: claimsformer explain {file} {suspicious[0][0] if suspicious else 1}{chosen}")
 
 
 def _sentence(processor: object, text: str, as_json: bool, fail_on_review: bool) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable
 from importlib.resources import files
 from pathlib import Path
@@ -16,7 +17,10 @@ if TYPE_CHECKING:
 
     from claimsformer.assessment import ClaimsProcessor, Directory
 
-__all__ = ["PRETRAINED", "as_json", "directory_options", "load_directory", "load_processor", "read", "reading_options"]
+__all__ = [
+    "PRETRAINED", "as_json", "directory_options", "load_directory", "load_processor", "next_command", "no_claims", "read",
+    "reading_options", "refusals",
+]  # fmt: skip
 
 PRETRAINED = Path(str(files("claimsformer") / "assessment" / "pretrained"))  # without importing the package
 
@@ -49,18 +53,34 @@ def read(
 
     with read_claims(path, format_, mapping, rejects=rejects) as reader:
         claims = reader.all()
-        reasons = {f"{field}: {reason}": n for (field, reason), n in list(reader.reasons.items())[:5]}
+        reasons = {f"{field}: {reason}": n for (field, reason), n in reader.reasons.most_common()}
         counts = {"read": reader.read, "accepted": reader.accepted, "rejected": reader.rejected, "reasons": reasons}
     if not claims.height:
-        raise no_claims(path, counts)
+        raise no_claims(path, counts, format=format_, mapping=mapping, rejects=rejects)
     return claims, counts
 
 
-def no_claims(path: str, counts: dict[str, Any]) -> ReadError:
-    """The error for a file of which nothing could be used."""
+def next_command(name: str, *arguments: str, **options: str | None) -> str:
+    """What to type next; options that are None are left out."""
+    given = [part for key, value in options.items() if value is not None for part in (f"--{key}", value)]
+    return shlex.join(["claimsformer", name, *arguments, *given])
+
+
+def refusals(reasons: dict[str, int], rejects: str | None, most: int = 5) -> list[str]:
+    """Why rows were refused, the most frequent reasons first, and where every row is listed."""
+    often = sorted(reasons.items(), key=lambda pair: -pair[1])
+    lines = [f"  refused, {n} row{'' if n == 1 else 's'}: {reason}" for reason, n in often[:most]]
+    if len(often) > most:
+        lines.append(f"  and {len(often) - most} more reasons")
+    return [*lines, f"  each refused row: {rejects}"] if lines and rejects else lines
+
+
+def no_claims(path: str, counts: dict[str, Any], **options: str | None) -> ReadError:
+    """The error for a file of which nothing could be used; `options` are those that it was read with."""
+    options |= {"rejects": options.get("rejects") or "rejects.csv"}
     return ReadError(
         f"no claim of {Path(path).name!r} could be used: {counts['rejected']} of {counts['read']} were refused",
-        hint=f"See why: claimsformer assess {Path(path).name} --rejects rejects.csv",
+        hint="\n".join([*refusals(counts["reasons"], None), f"See why: {next_command('assess', path, **options)}"]),
     )
 
 

@@ -74,7 +74,10 @@ def command(
                 click.echo(f"  {column}: {n} values removed or replaced ({total.actions.get(column, '')})")
         for sentence in total.limits:
             click.echo(f"Note: {sentence}")
-    click.echo(f"Next: claimsformer assess {out}")
+    if mode == "safe_harbor":  # of dates the year is left: same-day services and duplicates would be everywhere
+        click.echo("For release only: assess the claims before, or use --mode shifted")
+    else:
+        click.echo(f"Next: claimsformer assess {out}")
 
 
 def _key(path: str | None) -> bytes:

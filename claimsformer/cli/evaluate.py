@@ -85,6 +85,10 @@ def command(
     if canaries is not None:
         _canaries(read(file, format_, mapping, rejects)[0] if file else None, canaries, claims, epochs, seed, as_json)
         return
+    if file is None and (history or truth):
+        raise click.UsageError(
+            "--history and --truth belong to a FILE.\nTry: claimsformer evaluate FILE --history H --truth T"
+        )
     from claimsformer.assessment.evaluation import evaluate
     from claimsformer.cli.output import print_json, progress
 
@@ -114,6 +118,8 @@ def command(
         print_json(found.to_dict() | {"model_version": processor.model_version})
     else:
         _show(found)
+        if report:
+            click.echo(f"Report: {report}")
 
 
 def _truth(path: str) -> pl.DataFrame:

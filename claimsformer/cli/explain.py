@@ -4,7 +4,15 @@ from __future__ import annotations
 
 import click
 
-from claimsformer.cli.common import as_json, directory_options, load_directory, load_processor, read, reading_options
+from claimsformer.cli.common import (
+    as_json,
+    directory_options,
+    load_directory,
+    load_processor,
+    next_command,
+    read,
+    reading_options,
+)
 
 __all__ = ["command"]
 
@@ -39,10 +47,11 @@ def command(
     from claimsformer.cli.output import assessment_json, print_json, show_assessment
 
     claims, counts = read(file, format_, mapping, rejects)
+    read_as = {"model": model, "format": format_, "mapping": mapping, "providers": providers, "members": members}
     if row > claims.height:
         raise click.UsageError(
             f"row {row} asked for, but the file has {counts['accepted']} accepted claims.\n"
-            f"Try: claimsformer explain {file} 1"
+            f"Try: {next_command('explain', file, '1', **read_as)}"
         )
     processor = load_processor(model)
     (found,) = processor.assess(
@@ -52,4 +61,4 @@ def command(
         print_json(assessment_json(found, row))
     else:
         show_assessment(found, row)
-        click.echo(f"All claims of the file: claimsformer assess {file}")
+        click.echo(f"All claims of the file: {next_command('assess', file, **read_as)}")

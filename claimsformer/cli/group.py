@@ -107,6 +107,9 @@ def main(arguments: list[str] | None = None) -> None:
 
 def _file_words(problem: OSError) -> str:
     name = os.path.basename(str(problem.filename)) if problem.filename else "a file"
+    folder = os.path.dirname(str(problem.filename or ""))
+    if folder and not os.path.isdir(folder):
+        return f"the folder {folder!r} for {name!r} does not exist"
     return f"{name}: {problem.strerror}"
 
 

@@ -106,7 +106,8 @@ def show_assessment(assessment: Assessment, row: int) -> None:
     out.print(head)
     if a.abstained:
         out.print(f"  the model abstained, the edits alone decide: {a.abstained_because}", markup=False)
-    out.print(f"  ${a.amount_at_risk:,.2f} at risk; reviewing it is expected to be worth ${a.expected_value:,.2f}")
+    worth = f"{'-' if a.expected_value < 0 else ''}${abs(a.expected_value):,.2f}"
+    out.print(f"  ${a.amount_at_risk:,.2f} at risk; reviewing it is expected to be worth {worth}")
     for reason in a.reasons:
         _show_reason(out, reason)
     top = sorted(a.surprises.items(), key=lambda pair: -pair[1])[:8]

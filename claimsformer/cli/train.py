@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+import shlex
 import time
 from pathlib import Path
 
 import click
 
-from claimsformer.cli.common import as_json, directory_options, load_directory, read, reading_options
+from claimsformer.cli.common import (
+    as_json,
+    directory_options,
+    load_directory,
+    next_command,
+    read,
+    reading_options,
+    refusals,
+)
 
 __all__ = ["command"]
 
@@ -69,7 +78,7 @@ def command(
         history, known, directory, tables = made.history, made.truth, made.directory, reference_edit_tables()
     else:
         assert file is not None
-        history, _ = read(file, format_, mapping, rejects)
+        history, counts = read(file, format_, mapping, rejects)
         known = pl.read_csv(labels, schema_overrides={"claim_id": pl.String}) if labels else None  # type: ignore[assignment]
         directory, tables = load_directory(providers, members), EditTables()
     processor = ClaimsProcessor(
@@ -102,6 +111,10 @@ def command(
     if as_json:
         print_json(facts)
         return
+    if not quick and counts["rejected"]:
+        click.echo(f"{counts['read']:,} read, {counts['rejected']:,} refused")
+        for line in refusals(counts["reasons"], rejects):
+            click.echo(line)
     click.echo(
         f"{facts['parameters']:,} parameters trained on {history.height:,} claims in {seconds:.0f} s; "
         f"{size / 1e6:.1f} MB in {Path(out).name}, version {processor.model_version}"
@@ -110,5 +123,5 @@ def command(
         click.echo(f"switched off, because they fire on too much of this history: {', '.join(processor.tables.off)}")
     if known is None:
         click.echo("no labels were given: probabilities follow from stated weights; add --labels to calibrate them")
-    target = "demo" if quick else "assess YOUR_CLAIMS"
-    click.echo(f"Use it: claimsformer {target} --model {out}")
+    use = next_command("demo") if quick else next_command("assess", "claims.csv", format=format_, mapping=mapping)
+    click.echo(f"Use it: {use} {shlex.join(['--model', out])}")

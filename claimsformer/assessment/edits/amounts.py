@@ -73,7 +73,7 @@ def covered_days(c: Context) -> pl.DataFrame:
     first, last = pl.coalesce("admission_date", "service_from"), pl.coalesce("discharge_date", "service_thru")
     stays = c.numbered.with_columns(days=(last - first).dt.total_days())
     bad = stays.filter(pl.col("covered_days") > pl.max_horizontal("days", 1))
-    words = pl.format("{} covered days billed for a stay of {} days", "covered_days", "days")
+    words = pl.format("{} covered days billed for a stay of {} {}", "covered_days", "days", _days("days"))
     excess = pl.col("value") * (1 - pl.max_horizontal("days", 1) / pl.col("covered_days"))
     return finding(bad, words, field="covered_days", amount=excess)
 
@@ -95,8 +95,8 @@ def fee(c: Context) -> pl.DataFrame:
     )
     bad = judged.filter((pl.col("ratio") > pl.col("limit")) & (pl.col("charge") > 1))
     words = pl.format(
-        "${} for {} is {} times the usual price; {}",
-        pl.col("charge").round(2),
+        "{} for {} is {} times the usual price; {}",
+        _dollars(pl.col("charge")),
         "item",
         pl.col("ratio").round(1),
         pl.when(pl.col("level").is_null())
@@ -129,8 +129,21 @@ def fill_amount(c: Context) -> pl.DataFrame:
     )  # fmt: skip
     bad = judged.filter(pl.col("charge") > pl.max_horizontal("most", 25.0))
     words = pl.format(
-        "${} for a drug of which 90 days at the highest dose and list price come to ${}",
-        pl.col("charge").round(2),
-        pl.col("most").round(0).cast(pl.Int64),
+        "{} for a drug of which 90 days at the highest dose and list price come to {}",
+        _dollars(pl.col("charge")),
+        _dollars(pl.col("most").round(0)),
     )
     return finding(bad, words, field="charge_amount", amount=pl.col("charge") - pl.col("most"))
+
+
+def _dollars(value: pl.Expr) -> pl.Expr:
+    """`$1,234.50`, whole dollars without cents; of findings only, which are few."""
+
+    def written(x: float) -> str:
+        return f"${x:,.0f}" if x == round(x) else f"${x:,.2f}"
+
+    return value.map_elements(written, return_dtype=pl.String)
+
+
+def _days(name: str) -> pl.Expr:
+    return pl.when(pl.col(name) == 1).then(pl.lit("day")).otherwise(pl.lit("days"))

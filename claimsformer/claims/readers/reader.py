@@ -148,7 +148,7 @@ def _layout(file: Path, header: list[str], format: str | None, mapping: Any) -> 
         return LAYOUTS[format]
     layout = plain_layout(header) if format == "plain" else layout_of_header(header)
     if layout is None:
-        hint = "Name its columns in a mapping file (see claimsformer.claims.readers.layouts) and pass mapping=..."
+        hint = "Name its columns in a mapping file (docs/claims.md shows one), and give it: --mapping FILE, or mapping=FILE."
         raise FormatError(f"the columns of {file.name!r} belong to no known layout: {shown_columns(header)}", hint=hint)
     return layout
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import subprocess
 import sys
 from collections.abc import Callable
@@ -145,6 +146,42 @@ def test_assess_without_ids_shows_none(run: Run, claims: dict[str, Path]) -> Non
         assert not any(value in text for value in frame[name].unique())
 
 
+def test_an_export_of_ones_own(run: Run, tmp_path: Path) -> None:
+    """What is printed names the reasons of refusals, the files written, and a next command that works."""
+    rows = "".join(f"{k};P{k};03.04.2024;X1003;{price}\n" for k, price in enumerate(("98,00", "1.234,50 $", "5 €")))
+    (tmp_path / "own export.csv").write_text("No;Who;On;What;Price\n" + rows)
+    columns = {"claim_id": "No", "member_id": "Who", "service_from": "On", "service_thru": "On"}
+    columns |= {"line_procedure_code": "What", "line_charge_amount": "Price"}
+    mapping = {
+        "columns": columns,
+        "constants": {"claim_type": "professional", "code_system": "icd10"},
+        "day_first": True,
+    }
+    (tmp_path / "own.json").write_text(json.dumps(mapping))
+    assert "--mapping FILE" in run("assess", "own export.csv").err
+    nothing = run("assess", "own export.csv", "--mapping", "own.json")
+    assert nothing.code == 1
+    assert "3 rows: line_charge_amount: is not an amount in US dollars" in nothing.err
+    assert nothing.err.splitlines()[-1].endswith(
+        "claimsformer assess 'own export.csv' --mapping own.json --rejects rejects.csv"
+    )
+    (tmp_path / "own.json").write_text(json.dumps(mapping | {"decimal_comma": True}))
+    files = ("--rejects", "no.csv", "--report", "page.html", "--out", "all.ndjson")
+    said = run("assess", "own export.csv", "--mapping", "own.json", *files).out
+    assert all(name in said for name in ("no.csv", "page.html", "all.ndjson", "1 row: line_charge_amount"))
+    asked = [json.loads(line)["amount_at_risk"] for line in (tmp_path / "all.ndjson").read_text().splitlines()]
+    assert asked[0] == 98.0  # the claim names no total, its line does
+    command = shlex.split(said.splitlines()[-1].split(": ", 1)[1])
+    assert run(*command[1:]).code == 0
+
+
+def test_verdicts_go_to_a_file_of_their_format_in_a_folder_that_exists(run: Run, claims: dict[str, Path]) -> None:
+    wrong = run("assess", claims["claims"], "--out", "verdicts.csv")
+    assert (wrong.code, ".ndjson" in wrong.err) == (2, True)
+    missing = run("generate", 20, "--out", "gone/claims.csv")
+    assert (missing.code, "'gone'" in missing.err) == (1, True)
+
+
 def test_fail_on_review(run: Run, claims: dict[str, Path]) -> None:
     assert run("assess", claims["claims"], "--fail-on-review").code == 3
     assert run("assess", "--text", "Diabetes patient, Metformin 500mg, $150", "--fail-on-review").code == 0
@@ -195,6 +232,7 @@ def test_evaluate_own_claims_with_the_truth_that_generate_writes(
     assert refused.code == 1
     assert "claim_id" in refused.err
     assert run("evaluate", "--synpuf", "--report", "page.html").code == 2
+    assert run("evaluate", "--truth", "numbers.csv").code == 2
 
 
 def test_deidentify(run: Run, claims: dict[str, Path], tmp_path: Path) -> None:
