@@ -95,8 +95,8 @@ def figure_sections(evaluation: Evaluation | None) -> str:
     groups = [(f"{by}: {name}", f"{v:.3f}") for by, found in evaluation.subgroups.items() for name, v in found.items()]
     first = evaluation.localisation
     named = (
-        f"The first field named is the changed one in {first['claimsformer']:.2f} of {first['n']:.0f} claims "
-        f"({first['surprise alone']:.2f} by surprise alone)."
+        f"In {100 * first['claimsformer']:.0f} % of {first['n']:.0f} claims the first field named is the one that was changed "
+        f"({100 * first['surprise alone']:.0f} % by surprise alone)."
         if first
         else ""
     )
