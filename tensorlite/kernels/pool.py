@@ -61,7 +61,7 @@ def use_huge_pages(max_bytes: int = 2**29) -> bool:
         return False
     first = -(-start // _HUGE_PAGE) * _HUGE_PAGE
     whole = (start + max_bytes - first) // _HUGE_PAGE * _HUGE_PAGE
-    asked = library.madvise(first, whole, _MADV_HUGEPAGE) == 0
+    asked = bool(library.madvise(first, whole, _MADV_HUGEPAGE) == 0)
     library.free(start)
     return asked
 
