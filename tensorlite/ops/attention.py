@@ -84,8 +84,8 @@ def attention(
     """Attention of `query (..., H, T, d)` to `key (..., Hk, S, d)` and `value (..., Hk, S, dv)`; `H` is a multiple of `Hk`."""
     if query.dtype.kind != "f":
         return _analytic(query, key, value, mask, causal, scale), None
-    out, *kept = kernel.attention_with_exponentials(query, key, value, mask, causal, scale, p, seed)
-    return out, kept
+    out, *saved = kernel.attention_with_exponentials(query, key, value, mask, causal, scale, p, seed)
+    return out, tuple(saved)
 
 
 def _analytic(q: Any, k: Any, v: Any, mask: Any, causal: Any, scale: Any) -> Any:

@@ -124,6 +124,17 @@ def test_exponentials_are_kept_of_short_sequences_with_ordinary_scores_alone():
     assert kept(16, 8, dropout=0.1) is None
 
 
+def test_what_is_kept_is_reported_and_freed():
+    q = tl.randn(2, 4, 16, 8).requires_grad_()
+    out = F.scaled_dot_product_attention(q, q, q)
+    (row,) = (r for r in tl.autograd.memory_report(out).rows if "attention" in r.op)
+    sizes = {"logsumexp": 2 * 4 * 16, "exponentials": 2 * 4 * 16 * 16, "out": 2 * 4 * 16 * 8}
+    assert row.bytes == 4 * sum(sizes.values())
+    out.backward(tl.ones_like(out))
+    with pytest.raises(RuntimeError, match="second time"):
+        out.backward(tl.ones_like(out))
+
+
 @pytest.mark.parametrize("causal", [False, True])
 @pytest.mark.parametrize("shape", [(7, 4), (3, 7, 4), (2, 3, 7, 4), (2, 2, 3, 7, 4)])
 def test_any_number_of_leading_axes_matches_torch(shape, causal):
