@@ -12,10 +12,8 @@ from collections.abc import Callable
 import numpy as np
 
 from tensorlite.kernels.blocks import Array, row_blocks, scratch
+from tensorlite.kernels.matmul import matmul
 from tensorlite.kernels.threads import parallel_for
-
-# Weights widened at a time: 256 KiB of float32.
-QUANT_BLOCK_ELEMENTS = 64 * 1024
 
 # Beyond it 127 · scale may overflow; below it a scale would lose digits as a subnormal number.
 LARGEST_WEIGHT = 1e38
@@ -107,15 +105,16 @@ def _matmul_widened(
     rows = math.prod(x.shape[:-1])
     source = x.reshape(rows, x.shape[-1]).astype(np.float32, copy=False)
     result = np.empty((rows, shape[0]), np.float32)
+    multiply = np.matmul if rows == 1 else matmul  # what was just widened lies in the cache, where sgemv is the fastest
 
     def block(start: int, stop: int) -> None:
         weight = scratch("quant", (stop - start, shape[1]), np.float32)
         widen(start, stop, weight)
-        product = np.matmul(source, weight.T, out=result[:, start:stop])
+        product = multiply(source, weight.T, out=result[:, start:stop])
         if scale is not None:
             np.multiply(product, scale[start:stop], out=product)
 
-    parallel_for(block, row_blocks(*shape, QUANT_BLOCK_ELEMENTS))
+    parallel_for(block, row_blocks(*shape))
     shaped = result.reshape(*x.shape[:-1], shape[0])
     if out is None:
         return shaped

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from tensorlite.kernels.blocks import Array, float16_by_float32, ones, row_blocks, scratch
+from tensorlite.kernels.blocks import BLOCK_ELEMENTS, Array, float16_by_float32, ones, row_blocks, scratch
 from tensorlite.kernels.matmul import ALONE_WITH_VECTOR, matmul
 from tensorlite.kernels.threads import parallel_for
 
@@ -21,9 +21,6 @@ Axes = int | Sequence[int] | None
 # Terms added in float32 before float64 takes over. BLAS keeps 16 or more partial sums of them, so that the error
 # stays near one rounding of the result: below 2e-7 of it for terms of one sign.
 CHUNK = 64
-
-# Elements of a block once widened: 256 KiB of float64.
-REDUCE_BLOCK_ELEMENTS = 32 * 1024
 
 
 def sum_definition(x: Array, axes: Axes = None, keepdims: bool = False) -> Array:
@@ -185,16 +182,16 @@ def _reduce(x: Array, term: Callable[[Array, Array | None], Array], average: Arr
     result = np.zeros((outer, inner), np.float64)
     if not x.size:
         return result
-    if n * inner <= REDUCE_BLOCK_ELEMENTS:
+    if n * inner <= BLOCK_ELEMENTS:
 
         def several(start: int, stop: int) -> None:
             wide = _widened(x[start:stop])
             part = term(wide, None if average is None else average[start:stop])
             _add_up(part, result[start:stop])
 
-        parallel_for(several, row_blocks(outer, n * inner, REDUCE_BLOCK_ELEMENTS))
+        parallel_for(several, row_blocks(outer, n * inner))
         return result
-    pieces = row_blocks(n, inner, REDUCE_BLOCK_ELEMENTS)
+    pieces = row_blocks(n, inner)
     step = pieces[0][1]
     partial = np.empty((len(pieces), inner), np.float64)
     for index in range(outer):
