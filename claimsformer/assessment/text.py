@@ -55,7 +55,7 @@ _CONDITION_WORDS: Final = {
     "reflux": "gerd|acid reflux|heartburn",
     "gallstones": "gallstone|cholelithiasis",
     "hiv": "hiv infection",
-    "organ transplant": "kidney transplant|liver transplant|transplant recipient",
+    "organ transplant": "kidney transplant|liver transplant|transplant recipient|kidney transplant recipient|liver transplant recipient",
     "adult check-up": "annual check-up|check-up|physical exam",
     "inguinal hernia, male": "inguinal hernia|groin hernia",
 }
@@ -72,6 +72,21 @@ _PROCEDURE_WORDS: Final = {
     "X3061": "obstetric ultrasound|pregnancy ultrasound", "X2191": "psa test|prostate antigen",
     "X1003": "office visit|doctor visit", "E0601": "cpap", "X7001": "flu shot|influenza vaccination",
 }  # fmt: skip
+# Words that say nothing about the claim; what else is left over was not understood.
+_NEUTRAL: Final = re.compile(
+    r"[0-9].*|a|about|after|also|an|are|at|bill|billed|by|charged?|claim|codes?|costs?|daily|days?|diagnosed|diagnosis|dx|from"
+    r"|had|has|he|her|his|i|in|insured|is|it|its|member|mg|my|no|of|old|on|once?|one|or|our|patients?|per|person|prescribed"
+    r"|prescription|received|rx|she|supply|takes?|taking|that|the|their|they|this|to|total|treated|treatment|twice|usd|visit"
+    r"|was|we|were|which|who|years?"
+)
+_BESIDE: Final = {
+    "disease",
+    "disorder",
+    "scan",
+    "session",
+    "test",
+    "therapy",
+}  # nothing new beside a name that was read
 _SEX: Final = {"F": r"woman|female|girl|she|her|mother", "M": r"man|male|boy|he|his|father"}
 
 
@@ -86,7 +101,7 @@ class ReadSentence:
 
 @cache
 def _splitter() -> MedicalSplitter:
-    return MedicalSplitter([*DEFAULT_DRUGS, *(drug.name for drug in DRUGS.values())])
+    return MedicalSplitter([*DEFAULT_DRUGS, *(drug.name.split(" / ")[0] for drug in DRUGS.values())])
 
 
 @cache
@@ -137,7 +152,8 @@ def _count(dose: str) -> float | None:
 
 def claim_of_text(text: str) -> ReadSentence:
     """The claim that a sentence describes; raises ReadError when it names neither drug, procedure nor diagnosis."""
-    units = [(unit.kind, text[unit.start : unit.stop]) for unit in _splitter().units(text)]
+    found = _splitter().units(text)
+    units = [(unit.kind, text[unit.start : unit.stop]) for unit in found]
     by_kind: dict[str, list[str]] = {}
     for kind, value in units:
         by_kind.setdefault(kind, []).append(value)
@@ -152,16 +168,16 @@ def claim_of_text(text: str) -> ReadSentence:
     drugs = [(name, _drug(name)) for name in by_kind.get("drug", [])]
     known = [drug for _, drug in drugs if drug is not None]
     unknown = [f"drug {name}" for name, drug in drugs if drug is None]
-    unknown += unread
+    unknown += unread + _left_over(rest, [(unit.start, unit.stop) for unit in found])
     if not (known or procedures or codes):
         raise ReadError(
             "the sentence names no drug, procedure or diagnosis that the tables know",
             hint='Try: claimsformer assess --text "Diabetes patient, Metformin 500mg, $150"',
         )
+    lines, unusual = _drug_lines(known, by_kind)
+    unknown += unusual
     amounts = [Decimal(re.sub(r"[^0-9.]", "", value)) for value in by_kind.get("money", [])]
-    lines = _drug_lines(known, by_kind) + [
-        {"procedure_code": code, "procedure_system": "hcpcs", "units": 1.0} for code in procedures
-    ]
+    lines += [{"procedure_code": code, "procedure_system": "hcpcs", "units": 1.0} for code in procedures]
     fields: dict[str, Any] = {
         "claim_id": "TEXT", "member_id": "TEXT", "service_from": DAY, "service_thru": DAY,
         "claim_type": "pharmacy" if known and not procedures else "professional",
@@ -188,6 +204,7 @@ def claim_of_text(text: str) -> ReadSentence:
     return ReadSentence(claim, tuple(understood), tuple(unknown))
 
 
+_AGE: Final = r"\b([0-9]{1,3})[- ]?(?:years?[- ]old|year[- ]old|yo\b|y/o)"
 _ICD10: Final = re.compile(r"(?<![a-z0-9.])[a-tv-z][0-9][0-9ab](?:\.[0-9a-z]{1,4})?(?![a-z0-9.]*[a-z0-9])")
 _ICD10_BARE: Final = re.compile(r"[a-tv-z][0-9][0-9ab](?:\.?[0-9a-z]{1,4})?")
 _NOT_READ: Final = ("icd9", "hcpcs", "cpt", "ndc", "coded")
@@ -206,19 +223,45 @@ def _written_codes(text: str, units: list[tuple[str, str]]) -> tuple[list[str], 
     return list(dict.fromkeys(value.strip().replace(".", "").upper() for value in written)), unread
 
 
-def _drug_lines(drugs: list[Drug], by_kind: dict[str, list[str]]) -> list[dict[str, Any]]:
+def _left_over(rest: str, read: list[tuple[int, int]]) -> list[str]:
+    """The words that no pattern and no table knows, those that stand together as one."""
+    for start, stop in read:
+        rest = rest[:start] + "." * (stop - start) + rest[stop:]
+    rest = _ICD10.sub(" . ", rest)
+    rest = re.sub("|".join(_SEX.values()).join((r"\b(?:", r")\b")), " ", re.sub(_AGE, " . ", rest))
+    runs = [re.findall(r"[^\W_][\w'%/-]*", run) for run in re.split(r"[.,;:!?()]|\s-\s|\band\b|\bwith\b|\bfor\b", rest)]
+    told = [" ".join(word for word in run if not _NEUTRAL.fullmatch(word)) for run in runs]
+    return [words for words in told if words and words not in _BESIDE]
+
+
+def _drug_lines(drugs: list[Drug], by_kind: dict[str, list[str]]) -> tuple[list[dict[str, Any]], list[str]]:
+    """A line a drug, and the strengths that are left out: ordinary ones that the tables do not have."""
     strengths = [s for s in map(_strength, by_kind.get("dose", [])) if s]
     counts = [n for n in map(_count, by_kind.get("dose", [])) if n]
     durations = [re.fullmatch(r"([0-9]+)[ -]?days?", d.strip().lower()) for d in by_kind.get("duration", [])]
     days = [int(match[1]) for match in durations if match]
-    lines = []
+    lines, left_out = [], []
     for k, drug in enumerate(drugs):
         line: dict[str, Any] = {"ndc": drug.ndc, "drug_name": f"{drug.name} {drug.form}"}
         values: dict[str, list[Any]] = {"strength": strengths, "quantity": counts, "days_supply": days}
-        lines.append(line | {name: found[k] for name, found in values.items() if k < len(found)})
-    return lines
+        line |= {name: found[k] for name, found in values.items() if k < len(found)}
+        if _ordinary_but_unknown(line, drug):
+            left_out.append(
+                f"strength {line.pop('strength')} (the tables have {drug.name} with {drug.strength_text} alone)"
+            )
+        lines.append(line)
+    return lines, left_out
+
+
+def _ordinary_but_unknown(line: dict[str, Any], drug: Drug) -> bool:
+    """Whether a strength is none of the tables', but a day's dose of it is no more than what is safe."""
+    number, _, unit = str(line.get("strength", "")).partition(" ")
+    if unit != drug.unit or float(number) == drug.strength:
+        return False
+    a_day = line["quantity"] / line["days_supply"] if line.get("quantity") and line.get("days_supply") else drug.per_day
+    return float(number) * a_day <= drug.max_daily_dose
 
 
 def _birth(text: str) -> dt.date | None:
-    match = re.search(r"\b([0-9]{1,3})[- ]?(?:years?[- ]old|year[- ]old|yo\b|y/o)", text.lower())
+    match = re.search(_AGE, text.lower())
     return DAY - dt.timedelta(days=int(float(match[1]) * 365.25) + 100) if match and int(match[1]) < 120 else None

@@ -190,7 +190,7 @@ def _sentence(processor: object, text: str, as_json: bool, fail_on_review: bool)
     else:
         click.echo("understood: " + ", ".join(sentence.understood))
         if sentence.not_understood:
-            click.echo("not understood: " + ", ".join(sentence.not_understood))
+            click.echo(f"not understood, and no part of the verdict: {', '.join(sentence.not_understood)}")
         show_assessment(found, 1)
     if fail_on_review and found.action == "review":
         raise click.exceptions.Exit(3)

@@ -40,6 +40,30 @@ def test_what_is_not_understood_is_said() -> None:
         claim_of_text("a fine day")
 
 
+@pytest.mark.parametrize(
+    ("text", "left_over"),
+    [
+        ("Diabetes patient, Metformin 500mg, hip replacement, $150", ("hip replacement",)),
+        (
+            "Diabetes patient with knee replacement surgery and Metformin - brain surgery",
+            ("knee replacement surgery", "brain surgery"),
+        ),
+        ("Asthma, albuterol inhaler 2x daily, 1.200,50 EUR", ("eur",)),
+        ("8 year old boy with Alzheimer's disease takes donepezil 10 mg, billed for one HbA1c test", ()),
+    ],
+)
+def test_words_that_no_table_knows_are_named(text: str, left_over: tuple[str, ...]) -> None:
+    assert claim_of_text(text).not_understood == left_over
+
+
+@pytest.mark.parametrize(("dose", "kept"), [("500 mg", True), ("1000mg", False), ("2000 mg", True), ("0.5 g", True)])
+def test_an_ordinary_strength_that_the_tables_lack_is_no_evidence(dose: str, kept: bool) -> None:
+    """Two tablets a day: 2,000 mg are ordinary, 4,000 are beyond the highest dose."""
+    read = claim_of_text(f"Diabetes, Metformin {dose}, $20")
+    assert (read.claim.lines[0].strength is not None) is kept
+    assert any("500 MG alone" in words for words in read.not_understood) is not kept
+
+
 @pytest.mark.parametrize("written", ["N40.0", "n40.0", "diagnosis N40.0", "dx: N40.0", "ICD-10 N400"])
 def test_a_diagnosis_code_is_read_however_it_is_written(written: str) -> None:
     read = claim_of_text(f"Male, 66 years old, {written}, office visit, $120")
