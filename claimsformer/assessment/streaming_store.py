@@ -67,8 +67,8 @@ class WorkFolder:
                 f"{self.path.name!r} holds parts of another run, which differs in: {differing}",
                 hint="Remove that folder to begin anew, or name another one with --work.",
             )
-        for left_over in self.path.rglob("*.tmp"):  # of a run that was killed while it wrote
-            shutil.rmtree(left_over) if left_over.is_dir() else left_over.unlink()
+        for left_over in list(self.path.rglob("*.tmp")):  # of a run that was killed while it wrote
+            shutil.rmtree(left_over) if left_over.is_dir() else left_over.unlink(missing_ok=True)
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -137,10 +137,6 @@ class WorkFolder:
         temporary = target.with_name(target.name + ".tmp")
         yield temporary
         os.replace(temporary, target)
-
-    def remove(self) -> None:
-        """The folder is not needed any more."""
-        shutil.rmtree(self.path, ignore_errors=True)
 
 
 def _lock(stream: Any, name: str) -> None:

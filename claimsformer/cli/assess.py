@@ -155,8 +155,12 @@ def _work_folder(work: str | None, out: str | None) -> Iterator[Path]:
             yield Path(folder)
         return
     path = Path(work) if work is not None else Path(f"{out}.work")
+    finished = path.with_name(f"{path.name}.done")
+    shutil.rmtree(finished, ignore_errors=True)  # of a run that was killed while it cleared up
     yield path
-    shutil.rmtree(path, ignore_errors=True)
+    # Renamed first, which is done or not: from a folder with half of its parts the next run would not go on rightly.
+    path.replace(finished)
+    shutil.rmtree(finished, ignore_errors=True)
 
 
 def _show(suspicious: list[tuple[int, Assessment]], summary: dict[str, Any]) -> None:

@@ -19,6 +19,7 @@ from claimsformer.assessment import ClaimsProcessor
 from claimsformer.assessment.streaming import StreamSettings, assess_stream
 from claimsformer.claims.generator import generate
 from claimsformer.claims.writers import write_claims
+from claimsformer.cli import main
 from claimsformer.cli.common import PRETRAINED
 
 pytestmark = pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="this system has no SIGKILL")
@@ -103,6 +104,37 @@ def test_killed_twice_it_ends_the_same(processor: ClaimsProcessor, tmp_path: Pat
 
 def test_killed_with_its_workers_it_ends_the_same(processor: ClaimsProcessor, tmp_path: Path) -> None:
     check(processor, tmp_path, 250, kills=1, seed=0, workers=[2], least=1)
+
+
+def test_killed_while_it_clears_up_it_ends_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the verdicts written and half of the parts gone."""
+
+    class Killed(KeyboardInterrupt):
+        pass
+
+    def assess() -> bytes:
+        with pytest.raises(SystemExit) as stop:
+            main(["assess", "claims.parquet", "--out", "v.ndjson", "--full-model", "0", "--part-size", "100", "--json"])
+        assert stop.value.code in (0, 130)
+        return (tmp_path / "v.ndjson").read_bytes()
+
+    monkeypatch.chdir(tmp_path)
+    write_claims(next(generate(250, 9, 250)).claims, tmp_path / "claims.parquet")
+    expected, removed = assess(), []
+
+    def half(folder: Path, **_: object) -> None:
+        if Path(folder).is_dir():
+            for file in sorted(p for p in Path(folder).rglob("*") if p.is_file())[::2]:
+                file.unlink()
+                removed.append(file)
+            raise Killed
+
+    with monkeypatch.context() as patched:
+        patched.setattr("claimsformer.cli.assess.shutil.rmtree", half)
+        assert assess() == expected
+    assert removed
+    assert assess() == expected
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["claims.parquet", "v.ndjson"]
 
 
 @pytest.mark.slow
