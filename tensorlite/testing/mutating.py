@@ -206,7 +206,7 @@ def engine_mutants() -> list[Mutant]:
     def edit(name: str, kind: str, function: str, *changes: tuple[str, str], classic: bool = False) -> Mutant:
         return Mutant(f"engine: {name}", "(engine)", kind, lambda: source_replaced(function, *changes), classic)
 
-    total = "pending[target] = np.asarray(found + g)"
+    total = "pending[target] = np.asarray(binary(np.add, found, g))"
     return [
         edit("a value used twice counts once", "accumulation", "walk", (total, "pending[target] = g"), classic=True),
         edit("the first flow is kept, others are dropped", "accumulation", "walk", (total, "pending[target] = found")),
@@ -216,7 +216,7 @@ def engine_mutants() -> list[Mutant]:
              (total, "pending[target] = np.asarray(found + g).astype(np.float32).astype(g.dtype)"), classic=True),
         edit("oldest node first", "order", "walk", ("(-target.seq, target)", "(target.seq, target)"), classic=True),
         edit("the third contribution replaces the sum", "accumulation", "walk",
-             ("np.add(found, g, out=found)", "np.copyto(found, g)")),
+             ("binary(np.add, found, g, found)", "np.copyto(found, g)")),
         edit("what was broadcast is averaged", "unbroadcast", "conform",
              ("np.asarray(sum_to_shape.forward(g, shape))", "np.asarray(sum_to_shape.forward(g, shape)) * (np.prod(shape) / max(g.size, 1))")),
         edit("returned gradients share memory", "alias", "grad",
