@@ -174,6 +174,15 @@ class Fusion:
             return sigmoid(self._stated(evidence))
         return self.calibrator(self.rank(evidence))
 
+    def by_edits(self, evidence: Evidence) -> Floats:
+        """Probability (N,) of claims that the model did not judge and whose answers are silent. Where an edit fires, prior and
+        stated weights give it: the head was learned where the model answered, and leaves it what the model finds as well."""
+        learned = self.probability(evidence)
+        if self.calibrator is None:
+            return learned
+        stated = sigmoid(np.log(self.prior / (1 - self.prior)) + _weighed(evidence))
+        return np.where(evidence.flags.any(axis=1), np.maximum(learned, stated), learned)
+
     def rank(self, evidence: Evidence) -> Floats:
         """A score (N,) with the order of the probabilities and fewer ties."""
         if self.network is not None:
@@ -192,14 +201,9 @@ class Fusion:
             strongest = np.minimum(np.maximum(surprise, rarest_edit), 50)
             odds: Floats = np.log(self.prior / (1 - self.prior) * XI) + (1 - XI) * np.log(10) * strongest
             return odds
-        stated = np.array([EDITS[name].weight for name in evidence.edits])
-        fired = evidence.flags * stated
-        strongest = fired.max(axis=1, initial=0.0)
         # Smooth evidence orders what the conformal p-value ties at its smallest.
         surprise = np.log(XI) + (1 - XI) * -np.log(evidence.claim_p) + 0.02 * np.minimum(evidence.score, 50)
-        total: Floats = (
-            np.log(self.prior / (1 - self.prior)) + strongest + (fired.sum(axis=1) - strongest) / 3 + surprise
-        )
+        total: Floats = np.log(self.prior / (1 - self.prior)) + _weighed(evidence) + surprise
         return total
 
     def to_dict(self) -> dict[str, Any]:
@@ -223,6 +227,14 @@ class Fusion:
             NeuralHead.from_dict(state["network"]) if "network" in state else None,
             np.array(state["edit_p"], np.float64) if "edit_p" in state else None,
         )
+
+
+def _weighed(evidence: Evidence) -> Floats:
+    """What the edits add to the log-odds: the strongest its stated weight, the others a third of theirs."""
+    fired = evidence.flags * np.array([EDITS[name].weight for name in evidence.edits])
+    strongest = fired.max(axis=1, initial=0.0)
+    added: Floats = strongest + (fired.sum(axis=1) - strongest) / 3
+    return added
 
 
 def _linear(x: Floats, weights: Floats) -> Floats:

@@ -124,7 +124,7 @@ class ClaimsProcessor:
         thin = thin_because(reader.tokenizer, batch)
         # What the model makes of a claim that it cannot judge means nothing.
         evidence = mixed(reader.evidence(answers, *known), reader.silent(*known), thin != "")
-        table = verdict_table(claims, evidence, findings, parts.fusion, self.costs).with_columns(
+        table = verdict_table(claims, evidence, findings, parts.fusion, self.costs, thin != "").with_columns(
             top_field=pl.Series(top_fields(evidence, reader.reading.about), dtype=pl.String),
             abstained=thin != "",
             abstained_because=pl.Series(thin, dtype=pl.String),
@@ -137,7 +137,7 @@ class ClaimsProcessor:
         nothing about the claims were surprising; `findings` are those of `run_edits` on these claims."""
         parts = self._fitted
         evidence = parts.reader.silent(tuple(EDITS), fired(findings, claims), amounts(claims))
-        table = verdict_table(claims, evidence, findings, parts.fusion, self.costs)
+        table = verdict_table(claims, evidence, findings, parts.fusion, self.costs, np.ones(claims.height, dtype=bool))
         return table.drop("rank", "p_value", "surprise")
 
     def screen(self, claims: pl.DataFrame) -> npt.NDArray[np.float32]:

@@ -21,10 +21,11 @@ Bools = npt.NDArray[np.bool_]
 
 
 def verdict_table(
-    claims: pl.DataFrame, evidence: Evidence, findings: pl.DataFrame, fusion: Fusion, costs: Costs
+    claims: pl.DataFrame, evidence: Evidence, findings: pl.DataFrame, fusion: Fusion, costs: Costs, unread: Bools
 ) -> pl.DataFrame:
-    """One row a claim: claim_id, probability, rank, p_value, surprise, decision, action, amount_at_risk, expected_value."""
-    probability = fusion.probability(evidence)
+    """One row a claim: claim_id, probability, rank, p_value, surprise, decision, action, amount_at_risk, expected_value;
+    of the `unread` (N,) claims the edits alone decide."""
+    probability = np.where(unread, fusion.by_edits(evidence), fusion.probability(evidence))
     at_risk = _at_risk(findings, evidence)
     value = costs.expected_value(probability, at_risk)
     review = value > 0

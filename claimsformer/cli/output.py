@@ -102,6 +102,7 @@ def show_assessment(assessment: Assessment, row: int) -> None:
     a = assessment
     head = Text(f"row {row}: ").append(a.decision, style=_STYLE[a.decision])
     basis = "calibrated" if a.calibrated else "not calibrated: no labels were given"
+    basis = "from the edits alone" if a.abstained else basis
     head.append(f", {a.action}; probability {a.probability:.3f} ({basis}), p-value of the surprise {a.p_value:.4f}")
     out.print(head)
     if a.abstained:
