@@ -32,7 +32,7 @@ def processor() -> ClaimsProcessor:
 
 def inside(work: Path) -> int:
     """How many files and folders, half-written ones too."""
-    return sum(1 for _ in work.rglob("*")) if work.is_dir() else 0
+    return sum(len(folders) + len(files) for _, folders, files in os.walk(work))
 
 
 def alive(folder: Path) -> list[int]:
@@ -68,7 +68,7 @@ def killed_and_resumed(path: Path, folder: Path, kills: int, seed: int, workers:
         while process.poll() is None and k % 4 != 3 and inside(work) <= before + 2:  # two locks are no parts
             time.sleep(0.005)
         try:
-            process.wait(rng.uniform(0.0, 0.3 if k % 4 != 3 else 3.0))
+            process.wait(rng.uniform(0.0, 0.1 if k % 4 != 3 else 1.2))
         except subprocess.TimeoutExpired:
             process.send_signal(signal.SIGKILL)
             killed += 1
@@ -94,7 +94,7 @@ def check(
     assert [r["row"] for r in rows] == list(range(1, n + 1))  # none lost, none twice
     assert [r["claim_id"] for r in rows] == claims["claim_id"].to_list()
     assert found == (folder / "whole.ndjson").read_bytes()
-    assert not (folder / "verdicts.ndjson.work").exists()
+    assert not list(folder.glob("verdicts.ndjson.*"))  # neither the parts nor anything half-written
     assert pl.read_ndjson(folder / "verdicts.ndjson")["full_model"].sum() == 60
 
 
@@ -143,4 +143,4 @@ def test_killed_while_it_clears_up_it_ends_the_same(tmp_path: Path, monkeypatch:
 def test_killed_often_it_ends_the_same(
     processor: ClaimsProcessor, tmp_path: Path, seed: int, workers: list[int]
 ) -> None:
-    check(processor, tmp_path, 600, kills=20, seed=seed, workers=workers, least=5)
+    check(processor, tmp_path, 1500, kills=20, seed=seed, workers=workers, least=5)
