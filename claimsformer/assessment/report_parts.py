@@ -11,11 +11,11 @@ import polars as pl
 
 from claimsformer.assessment.decision import Assessment
 from claimsformer.assessment.fields import CLAIM_FIELDS
+from claimsformer.assessment.wording import without_reason
 
 __all__ = ["claim_in_full", "heat_map", "histogram", "scrolling", "section", "summary", "table", "verdicts"]
 
 Rows = Sequence[tuple[int, Assessment]]
-_WEAK = "several weak signs together"
 
 
 def section(title: str, note: str, content: str) -> str:
@@ -90,7 +90,7 @@ def verdicts(rows: Rows) -> str:
     lines = []
     for row, a in rows:
         first = a.reasons[0] if a.reasons else None
-        reason = f"<code>{escape(first.code)}</code> {escape(first.evidence)}" if first else _WEAK
+        reason = f"<code>{escape(first.code)}</code> {escape(first.evidence)}" if first else escape(without_reason(a))
         lines.append(
             f"<tr><th scope='row' class='n'><a href='#c{row}'>{row}</a></th><td>{a.action}</td>"
             f"<td class='n'>{a.probability:.3f}</td><td class='n'>{_dollars(a.amount_at_risk)}</td>"
@@ -142,7 +142,7 @@ def claim_in_full(row: int, a: Assessment) -> str:
     )
     return (
         f"<details id='c{row}'><summary>Row {row}: {a.decision}, {a.action}, probability {a.probability:.3f}, "
-        f"${a.amount_at_risk:,.2f} at risk</summary>{abstained}<ul>{reasons or f'<li>{_WEAK}</li>'}</ul>"
+        f"${a.amount_at_risk:,.2f} at risk</summary>{abstained}<ul>{reasons or f'<li>{escape(without_reason(a))}</li>'}</ul>"
         f"<p class='note'>Similar past claims (their outcome in the labels):</p><ul>{similar or '<li>none kept</li>'}</ul>"
         f"<p class='note'>p-value of the surprise {a.p_value:.4f}; claim {a.claim_digest[:16]}</p></details>"
     )

@@ -8,13 +8,13 @@ from typing import Final
 import numpy as np
 import polars as pl
 
-from claimsformer.assessment.decision import Reason
+from claimsformer.assessment.decision import Assessment, Reason
 from claimsformer.assessment.edits import EDITS
 from claimsformer.assessment.fields import CLAIM_FIELDS, NO_PROCEDURE
 from claimsformer.assessment.surprise import Alternatives
 from claimsformer.claims.codes import CARC
 
-__all__ = ["edit_reasons", "surprise_reason"]
+__all__ = ["edit_reasons", "surprise_reason", "without_reason"]
 
 # The adjustment reason that comes nearest to a surprise in each field.
 _CARC: Final = {
@@ -33,6 +33,16 @@ _NAMES: Final = {
 }  # fmt: skip
 _DAYS: Final = {"covered_days", "days_supply", "submit_lag", "stay_days"}
 WHOLE: Final = 0.001  # see `UNIT_EDGES`
+
+
+def without_reason(assessment: Assessment) -> str:
+    """In place of a first reason, where no edit fires and no field surprises by itself."""
+    if assessment.abstained:
+        return f"judged by the edits alone: {assessment.abstained_because}"
+    if not assessment.surprises:
+        return "several weak signs together"
+    most = max(assessment.surprises.items(), key=lambda pair: pair[1])[0]
+    return f"several weak signs together, the strongest in {_NAMES.get(most, most)}"
 
 
 def edit_reasons(findings: pl.DataFrame) -> list[Reason]:
@@ -77,7 +87,10 @@ def surprise_reason(guess: Alternatives, p: float, amount: float) -> Reason | No
     options = tuple((_plain(words), round(probability, 4)) for words, probability in guess.options)
     line = f" of line {rank}" if rank and name in ("item", "units", "price_ratio", "drug", "quantity") else ""
     share = "less than 0.01 %" if guess.probability < 1e-4 else f"{100 * guess.probability:.2g} %"
-    likely = ", ".join(f"{words} ({100 * probability:.0f} %)" for words, probability in options[:2])
+    others = [
+        k for k, (words, probability) in enumerate(guess.options) if words != guess.found and probability >= 0.005
+    ]
+    likely = ", ".join(f"{options[k][0]} ({100 * options[k][1]:.0f} %)" for k in others[:2] or [0])
     evidence = (
         f"{_NAMES[name]}{line} is {_plain(guess.found)}: {share} likely given the rest of the claim; expected {likely}"
     )

@@ -70,10 +70,10 @@ def assessment_json(assessment: Assessment, row: int, with_ids: bool = False) ->
 
 
 def _main_reason(assessment: Assessment) -> str:
-    if assessment.abstained and not assessment.reasons:
-        return f"judged by the edits alone: {assessment.abstained_because}"
     if not assessment.reasons:
-        return "" if assessment.decision == "valid" else "several weak signs together"
+        from claimsformer.assessment.wording import without_reason
+
+        return without_reason(assessment) if assessment.abstained or assessment.decision == "suspicious" else ""
     reason = assessment.reasons[0]
     return f"{reason.code} {reason.evidence}"
 

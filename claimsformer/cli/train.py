@@ -21,6 +21,7 @@ from claimsformer.cli.common import (
 __all__ = ["command"]
 
 QUICK_CLAIMS, QUICK_EPOCHS = 40_000, 10
+FEW = 2_000  # claims; a value that one of them holds is in 0.05 % of such a history
 _EPILOG = """\b
 Examples:
   claimsformer train --quick --seed 0 --out my_model
@@ -121,6 +122,10 @@ def command(
     )
     if facts["edits_off"]:
         click.echo(f"switched off, because they fire on too much of this history: {', '.join(processor.tables.off)}")
+    if history.height < FEW:
+        click.echo(
+            f"{history.height:,} claims are few to learn from: expect many weak signs, and reasons that say little"
+        )
     if known is None:
         click.echo("no labels were given: probabilities follow from stated weights; add --labels to calibrate them")
     use = next_command("demo") if quick else next_command("assess", "claims.csv", format=format_, mapping=mapping)

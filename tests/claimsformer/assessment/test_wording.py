@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from claimsformer.assessment.decision import Assessment
 from claimsformer.assessment.surprise import Alternatives
-from claimsformer.assessment.wording import surprise_reason
+from claimsformer.assessment.wording import surprise_reason, without_reason
 
 
 @pytest.mark.parametrize(
@@ -36,3 +37,20 @@ def test_what_is_there_what_was_expected_and_what_would_be_ordinary(
 def test_what_the_model_expects_is_no_reason() -> None:
     guess = Alternatives("member_sex", 0, "member_sex=F", 0.7, (("member_sex=F", 0.7), ("member_sex=M", 0.3)))
     assert surprise_reason(guess, 0.001, 250.0) is None
+
+
+def test_neither_what_is_there_nor_what_is_all_but_impossible_is_said_to_be_expected() -> None:
+    options = (("units in [1, 1.001)", 0.99), ("units in [10.001, 16)", 0.006), ("units in [2.001, 4)", 0.001))
+    reason = surprise_reason(Alternatives("units", 1, "units in [10.001, 16)", 0.006, options), 0.001, 250.0)
+    assert reason is not None
+    assert reason.evidence.endswith("expected 1 (99 %)")
+
+
+def test_a_claim_without_a_reason_names_the_field_that_is_oddest() -> None:
+    common = {"claim_id": "C", "decision": "suspicious", "action": "review", "probability": 0.2, "calibrated": False}
+    common |= {"p_value": 0.1, "amount_at_risk": 900.0, "expected_value": 60.0, "reasons": ()}
+    common |= {"model_version": "2-0", "claim_digest": "0"}
+    weak = Assessment(**common, surprises={"units": 0.4, "price_ratio": 1.2})  # type: ignore[arg-type]
+    thin = Assessment(**common, surprises={}, abstained=True, abstained_because="few fields")  # type: ignore[arg-type]
+    assert without_reason(weak).endswith("unit price over the usual one")
+    assert without_reason(thin) == "judged by the edits alone: few fields"
