@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from .ir import Graph, Module, Node
+from .ir import Graph, Module, Node, Summary
 from .metrics import count, dims, dtype, nbytes, one_line
 
+_EPS = {"float16": 2.0**-10, "float32": 2.0**-23, "float64": 2.0**-52, "complex64": 2.0**-23, "complex128": 2.0**-52}
 _MAX = 46  # characters of a title before it is cut
 _SHOWN_ATTRS = 2
 _DULL = frozenset({"shape", "size", "eps", "count"})  # said by the result's shape, or of no interest in a picture
@@ -99,10 +100,17 @@ def tip(node: Node, module: Module | None) -> str:
     lines.append(f"{nbytes(node.nbytes)}, {count(node.flops)} FLOPs")
     for name, summary in (("value", node.value), ("grad", node.grad)):
         if summary is not None:
-            stats = f"{name} min {summary.minimum:.4g} mean {summary.mean:.4g} max {summary.maximum:.4g}"
+            stats = f"{name} min {summary.minimum:.4g} mean {_mean(summary, node.dtype)} max {summary.maximum:.4g}"
             stats += f" ‖·‖ {summary.norm:.4g}"
             lines.append(stats + (f", {summary.nan} NaN, {summary.inf} Inf" if summary.nan or summary.inf else ""))
     return "\n".join(one_line(line) for line in lines)
+
+
+def _mean(summary: Summary, dtype: str) -> str:
+    """The mean, and ≈ 0 where it is less than one entry's rounding: its digits differ from machine to machine."""
+    eps = _EPS.get(dtype, 0.0)
+    rounding = eps * max(abs(summary.minimum), abs(summary.maximum))
+    return "≈ 0" if 0 < abs(summary.mean) <= rounding else f"{summary.mean:.4g}"
 
 
 def _op_title(node: Node, leaves: Sequence[Node], skip: bool) -> str:
