@@ -96,8 +96,10 @@ def _read_config(folder: Path) -> dict[str, Any]:
 
 
 def _no_model(folder: Path, error: Exception) -> ReadError:
+    missing = isinstance(error, FileNotFoundError) and error.filename
+    why = f"{Path(error.filename).name} is missing" if missing else type(error).__name__
     return ReadError(
-        f"{folder.name!r} holds no assessment model: {type(error).__name__}",
+        f"{folder.name!r} holds no assessment model: {why}",
         hint="Train one: claimsformer train --quick --out my_model",
     )
 

@@ -3,6 +3,7 @@ add up."""
 
 import contextlib
 import gzip
+import re
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -29,6 +30,7 @@ from claimsformer.errors import FormatError, ReadError
 
 __all__ = ["FORMATS", "ClaimReader", "read_claims", "detect_format"]
 
+_COMMA = re.compile(r"[0-9],[0-9]{1,2}(?![0-9,])")
 FORMATS = ("csv", "parquet", "ndjson", "fhir", "x12", "synthea", "synpuf", "synpuf_cms", "provider_fraud", "plain")
 
 
@@ -73,6 +75,9 @@ class ClaimReader(Iterator[pl.DataFrame]):
             row = parsed.rows[index]
             if (row, field) not in known:
                 problems.append((row, field, _value(parsed.frame, index, field), reason))
+        problems = [
+            (row, field, value, reason + _likely_cause(value, reason)) for row, field, value, reason in problems
+        ]
         bad = parsed.bad | pl.int_range(parsed.frame.height, eager=True).is_in(broken["row"].unique().implode())
         accepted = parsed.frame.filter(~bad)
         n_bad = parsed.frame.height - accepted.height
@@ -94,6 +99,19 @@ class ClaimReader(Iterator[pl.DataFrame]):
         """Every remaining batch as one table; for files that fit into memory."""
         batches = list(self)
         return pl.concat(batches) if batches else pl.DataFrame(schema=claims_schema())
+
+
+def _likely_cause(value: str | None, reason: str) -> str:
+    """What a mapping may lack, where a refused value shows it."""
+    if value is None:
+        return ""
+    if "\N{REPLACEMENT CHARACTER}" in value:
+        return " (the file is not UTF-8: name its encoding in a mapping)"
+    if reason in ("is not a number", "is not an amount in US dollars", "is not a whole number") and _COMMA.search(
+        value
+    ):
+        return " (a decimal comma? then say so in a mapping)"
+    return ""
 
 
 def _value(frame: pl.DataFrame, index: int, field: str) -> str | None:

@@ -198,6 +198,9 @@ def test_an_export_with_decimal_commas_in_a_code_page(tmp_path: Path) -> None:
     first, second = from_frame(read_claims(path, mapping=mapping).all())
     assert (first.member_sex, first.service_from) == ("M", dt.date(2024, 12, 31))
     assert (first.lines[0].units, first.lines[0].charge_amount) == (2.5, Decimal("1234.50"))
+    as_utf8 = read_claims(path, mapping=mapping | {"encoding": "utf-8", "columns": columns | {"line_units": "Person"}})
+    assert as_utf8.all().height == 1
+    assert any(field == "member_sex" and "encoding" in reason for field, reason in as_utf8.reasons)
     assert (second.member_sex, second.lines[0].charge_amount) == ("F", Decimal("7.00"))
 
 
