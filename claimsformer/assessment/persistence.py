@@ -96,8 +96,8 @@ def _read_config(folder: Path) -> dict[str, Any]:
 
 
 def _no_model(folder: Path, error: Exception) -> ReadError:
-    missing = isinstance(error, FileNotFoundError) and error.filename
-    why = f"{Path(error.filename).name} is missing" if missing else type(error).__name__
+    missing = error.filename if isinstance(error, FileNotFoundError) else None
+    why = f"{Path(missing).name} is missing" if missing else type(error).__name__
     return ReadError(
         f"{folder.name!r} holds no assessment model: {why}",
         hint="Train one: claimsformer train --quick --out my_model",
