@@ -281,5 +281,5 @@ def _show(found: Evaluation) -> None:
     for name, value in found.dollars.items():
         out.print(f"net dollars, {name}: {'-' if value < 0 else ''}${abs(value):,.0f}", markup=False)
     for line in found.left_out:
-        out.print(f"left out: {line}", markup=False)
+        out.print(f"left out: {line}", markup=False, soft_wrap=True)
     click.echo("Figures for programs: claimsformer evaluate --json")

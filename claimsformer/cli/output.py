@@ -6,7 +6,7 @@ import json
 import os
 import sys
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import click
@@ -24,6 +24,18 @@ def console(stderr: bool = False) -> Any:
 
     width = None if sys.stdout.isatty() or "COLUMNS" in os.environ else 110
     return Console(stderr=stderr, highlight=False, width=width)
+
+
+def _print(renderable: Any) -> None:
+    """Print a table; a pipe gets its lines without the blanks that fill them up."""
+    out = console()
+    if out.is_terminal:
+        out.print(renderable)
+        return
+    with out.capture() as captured:
+        out.print(renderable)
+    for line in captured.get().splitlines():
+        click.echo(line.rstrip())
 
 
 def print_json(value: Any) -> None:
@@ -91,7 +103,7 @@ def show_table(assessments: Iterable[tuple[int, Assessment]], title: str) -> Non
         decision = Text(a.decision, style=_STYLE[a.decision])
         amount = f"${a.amount_at_risk:,.0f}" if a.decision == "suspicious" else ""
         table.add_row(str(row), decision, f"{a.probability:.3f}", amount, a.action, Text(_main_reason(a)))
-    console().print(table)
+    _print(table)
 
 
 def show_assessment(assessment: Assessment, row: int) -> None:
@@ -109,22 +121,33 @@ def show_assessment(assessment: Assessment, row: int) -> None:
         out.print(f"  the model abstained, the edits alone decide: {a.abstained_because}", markup=False)
     worth = f"{'-' if a.expected_value < 0 else ''}${abs(a.expected_value):,.2f}"
     out.print(f"  ${a.amount_at_risk:,.2f} at risk; reviewing it is expected to be worth {worth}")
-    for reason in a.reasons:
-        _show_reason(out, reason)
+    _print(_hanging(row for reason in a.reasons for row in _of_reason(reason)))
     top = sorted(a.surprises.items(), key=lambda pair: -pair[1])[:8]
     out.print("  surprise by field, as -log10 of its p-value:")
     for name, value in top:
         out.print(f"    {name:<20} {'▇' * min(40, round(4 * value)):<12} {value:.2f}", markup=False)
-    for similar in a.similar:
-        out.print(
-            f"  similar past claim ({similar.similarity:.2f}, {similar.outcome}): {similar.summary}", markup=False
-        )
+    alike = ((f"  similar past claim ({s.similarity:.2f}, {s.outcome}):", Text(s.summary)) for s in a.similar)
+    _print(_hanging(alike))
     out.print(f"  model {a.model_version}, claim {a.claim_digest[:16]}", markup=False)
 
 
-def _show_reason(out: Any, reason: Reason) -> None:
+def _of_reason(reason: Reason) -> Iterator[tuple[Any, Any]]:
     from rich.text import Text
 
-    line = Text(f"  {reason.code:<12} ", style="bold").append(f"{reason.field}: ", style="cyan")
-    out.print(line.append(reason.evidence, style="not bold"))
-    out.print(f"               {reason.id}: {reason.text}" + (f"; {reason.hint}" if reason.hint else ""), markup=False)
+    yield (
+        Text(f"  {reason.code:<12}", style="bold"),
+        Text(f"{reason.field}: ", style="cyan").append(reason.evidence, "default"),
+    )
+    yield "", Text(f"{reason.id}: {reason.text}" + (f"; {reason.hint}" if reason.hint else ""))
+
+
+def _hanging(rows: Iterable[tuple[Any, Any]]) -> Any:
+    """Labels and texts beside them: what is too long for the line goes on under the text, not under the label."""
+    from rich.table import Table
+
+    grid = Table.grid(padding=(0, 1))
+    grid.add_column(no_wrap=True)
+    grid.add_column()
+    for label, text in rows:
+        grid.add_row(label, text)
+    return grid

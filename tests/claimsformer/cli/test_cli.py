@@ -194,6 +194,15 @@ def test_explain_a_row(run: Run, claims: dict[str, Path]) -> None:
     assert run("explain", claims["claims"], "5000").code == 2
 
 
+def test_what_is_piped_has_no_trailing_blanks_and_continues_under_its_text(run: Run, claims: dict[str, Path]) -> None:
+    lines = run("assess", claims["claims"]).out.splitlines()
+    assert [line for line in lines if line != line.rstrip()] == []
+    reason = next(k for k, line in enumerate(lines) if line.startswith("  CO-"))
+    end = next(k for k, line in enumerate(lines) if line.startswith("  surprise by field"))
+    assert end > reason + 1
+    assert all(line.startswith(("  CO-", " " * 15)) for line in lines[reason:end])
+
+
 def test_text(run: Run) -> None:
     ordinary = json.loads(run("assess", "--text", "Diabetes patient, Metformin 500mg, $150", "--json").out)
     dear = json.loads(run("assess", "--text", "Diabetes patient, Metformin 500mg, $5,000", "--json").out)
