@@ -88,10 +88,12 @@ def _other_state(c: Context) -> pl.DataFrame:
         c.tables.states, on=["member_state", "provider_state"], how="left", maintain_order="left"
     )
     bad = seen.filter(pl.col("provider_state").is_not_null() & (pl.col("share").fill_null(0.0) < 0.01))
+    share = (
+        pl.when(pl.col("share") > 0).then(pl.format("{} %", (100 * pl.col("share")).round(2))).otherwise(pl.lit("none"))
+    )
     words = pl.format(
-        "provider in {}, where {} % of the claims of members of {} come from",
-        "provider_state", (100 * pl.col("share").fill_null(0.0)).round(2), "member_state",
-    )  # fmt: skip
+        "provider in {}, where {} of the claims of members of {} come from", "provider_state", share, "member_state"
+    )
     return finding(bad, words, field="billing_provider_id")
 
 
