@@ -6,7 +6,7 @@ import shlex
 from collections.abc import Callable
 from importlib.resources import files
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "PRETRAINED", "as_json", "directory_options", "load_directory", "load_processor", "next_command", "no_claims", "read",
-    "reading_options", "refusals",
+    "read_table", "reading_options", "refusals",
 ]  # fmt: skip
 
 PRETRAINED = Path(str(files("claimsformer") / "assessment" / "pretrained"))  # without importing the package
@@ -93,8 +93,20 @@ def load_processor(folder: str | None) -> ClaimsProcessor:
 
 def load_directory(providers: str | None, members: str | None) -> Directory:
     """Tables of providers and members, where they are given."""
-    import polars as pl
-
     from claimsformer.assessment import Directory
 
-    return Directory(*(None if path is None else pl.read_parquet(path) for path in (providers, members)))
+    return Directory(*(None if path is None else read_table(path, "Parquet") for path in (providers, members)))
+
+
+def read_table(path: str, kind: Literal["CSV", "Parquet"], *, infer_schema: bool = True) -> pl.DataFrame:
+    """A table that stands beside the claims; in CSV, numbers of claims stay text."""
+    import polars as pl
+
+    try:
+        if kind == "Parquet":
+            return pl.read_parquet(path)
+        return pl.read_csv(path, schema_overrides={"claim_id": pl.String}, infer_schema=infer_schema)
+    except (pl.exceptions.PolarsError, OSError) as error:
+        raise ReadError(
+            f"{Path(path).name!r} is not a sound {kind} file with a table ({type(error).__name__})"
+        ) from None

@@ -7,7 +7,15 @@ from typing import TYPE_CHECKING
 
 import click
 
-from claimsformer.cli.common import as_json, directory_options, load_directory, load_processor, read, reading_options
+from claimsformer.cli.common import (
+    as_json,
+    directory_options,
+    load_directory,
+    load_processor,
+    read,
+    read_table,
+    reading_options,
+)
 
 if TYPE_CHECKING:
     import polars as pl
@@ -128,7 +136,7 @@ def _truth(path: str) -> pl.DataFrame:
 
     from claimsformer.errors import ReadError
 
-    found = pl.read_csv(path, infer_schema=False)
+    found = read_table(path, "CSV", infer_schema=False)
     if "claim_id" not in found.columns:
         raise ReadError(
             f"{Path(path).name!r} has no column claim_id, got {', '.join(found.columns)}",

@@ -14,6 +14,7 @@ from claimsformer.cli.common import (
     load_directory,
     next_command,
     read,
+    read_table,
     reading_options,
     refusals,
 )
@@ -67,8 +68,6 @@ def command(
     """
     if (file is None) != quick:
         raise click.UsageError("Give a FILE of history, or --quick.\nTry: claimsformer train --quick --out my_model")
-    import polars as pl
-
     from claimsformer.assessment import ClaimsProcessor, Costs, EditTables, MaskedModelConfig, MaskedTraining
     from claimsformer.assessment.generated import generated_history, reference_edit_tables
     from claimsformer.cli.output import print_json, progress
@@ -80,7 +79,7 @@ def command(
     else:
         assert file is not None
         history, counts = read(file, format_, mapping, rejects)
-        known = pl.read_csv(labels, schema_overrides={"claim_id": pl.String}) if labels else None  # type: ignore[assignment]
+        known = read_table(labels, "CSV") if labels else None  # type: ignore[assignment]
         directory, tables = load_directory(providers, members), EditTables()
     processor = ClaimsProcessor(
         tables=tables,

@@ -32,22 +32,27 @@ def write_claims(claims: pl.DataFrame | Iterable[pl.DataFrame], path: str | Path
 
     `format` is csv, parquet, ndjson, fhir or x12; by default what the name of the file says. A name ending in .gz is
     compressed. Raises WriteError when a claim cannot be written in the format, ClaimError when a row breaks the
-    schema (all but CSV, Parquet).
+    schema (all but CSV, Parquet); a file of half of the claims is not left behind.
     """
     target = Path(path)
     suffixes = [suffix for suffix in target.suffixes if suffix != ".gz"]
     chosen = format or _BY_SUFFIX.get(suffixes[-1] if suffixes else "")
     frames = [claims] if isinstance(claims, pl.DataFrame) else claims
-    if chosen == "parquet":
-        return write_parquet(frames, target)
     writers = {"csv": write_csv, "ndjson": write_ndjson, "fhir": _write_fhir, "x12": _write_x12}
-    if chosen not in writers:
+    if chosen != "parquet" and chosen not in writers:
         raise WriteError(
             f"cannot write {target.name!r}: its format is not known",
             hint="Pass format='csv', 'parquet', 'ndjson', 'fhir' or 'x12'.",
         )
-    with _open(target) as file:
-        return writers[chosen](frames, file)
+    try:
+        if chosen == "parquet":
+            return write_parquet(frames, target)
+        with _open(target) as file:
+            return writers[str(chosen)](frames, file)
+    except BaseException:
+        if target.is_file():
+            target.unlink()
+        raise
 
 
 def _open(path: Path) -> IO[bytes]:

@@ -183,6 +183,20 @@ def test_verdicts_go_to_a_file_of_their_format_in_a_folder_that_exists(run: Run,
     assert (missing.code, "'gone'" in missing.err) == (1, True)
 
 
+@pytest.mark.parametrize("option", ["--labels", "--providers", "--members"])
+def test_a_table_beside_the_claims_that_cannot_be_read_is_an_error_in_words(
+    run: Run, claims: dict[str, Path], tmp_path: Path, option: str
+) -> None:
+    (tmp_path / "empty").touch()
+    found = run("train", claims["claims"], option, "empty", "--out", "m")
+    assert (found.code, found.err.splitlines()[0].startswith("Error: 'empty' is not a sound")) == (1, True)
+
+
+def test_claims_that_cannot_be_written_leave_no_half_of_a_file(run: Run, tmp_path: Path) -> None:
+    assert run("generate", 30, "--out", "claims.837").code == 1  # some are pharmacies', which have no 837
+    assert not (tmp_path / "claims.837").exists()
+
+
 def test_fail_on_review(run: Run, claims: dict[str, Path]) -> None:
     assert run("assess", claims["claims"], "--fail-on-review").code == 3
     assert run("assess", "--text", "Diabetes patient, Metformin 500mg, $150", "--fail-on-review").code == 0
