@@ -58,9 +58,10 @@ class Layout:
         """This layout, or a MappingError naming the first target that the schema does not know."""
         for target in (*self.columns, *self.constants, *self.values, *self.pad, *self.slices):
             if target not in flat_schema():
-                near = difflib.get_close_matches(target, list(flat_schema()), n=1)
+                ends_so = [name for name in flat_schema() if name.endswith(f"_{target}")]  # provider_id: whose?
+                near = ends_so[:3] or difflib.get_close_matches(target, list(flat_schema()), n=1)
                 hint = (
-                    f"Did you mean {near[0]!r}?"
+                    f"Did you mean {' or '.join(map(repr, near))}?"
                     if near
                     else "Targets are fields of Claim, or line_ and a field of ClaimLine."
                 )

@@ -208,6 +208,7 @@ def test_an_export_with_decimal_commas_in_a_code_page(tmp_path: Path) -> None:
     ("mapping", "sentence"),
     [
         ({"columns": {"claim_idd": "a"}}, "Did you mean 'claim_id'"),
+        ({"columns": {"provider_id": "a"}}, "Did you mean 'billing_provider_id' or "),
         ({"columns": {"claim_id": ["a", "b"]}}, "holds one value"),
         ({"colums": {}}, "unknown key 'colums'"),
         ({"columns": {}}, "has no"),
