@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from importlib.resources import files
@@ -33,6 +34,8 @@ class Costs:
     suspicious_probability: float = 0.5
 
     def __post_init__(self) -> None:
+        if unreal := [name for name, value in asdict(self).items() if not math.isfinite(value)]:
+            raise ConfigError(f"costs must be finite, got {', '.join(f'{n} {getattr(self, n)}' for n in unreal)}")
         if self.review_cost < 0 or self.abrasion_cost < 0:
             raise ConfigError(f"costs may not be negative, got {self.review_cost} and {self.abrasion_cost}")
         for name in ("recoverable_share", "suspicious_probability"):
@@ -50,10 +53,12 @@ class Costs:
     @classmethod
     def load(cls, path: str | Path | None = None) -> Costs:
         """The costs of a JSON file, by default the packaged `costs.json`."""
-        text = files(__package__).joinpath("costs.json").read_text() if path is None else Path(path).read_text()
+        file = files(__package__).joinpath("costs.json") if path is None else Path(path)
         try:
-            return cls.from_dict(json.loads(text))
-        except (json.JSONDecodeError, TypeError, AttributeError) as error:
+            return cls.from_dict(json.loads(file.read_text(encoding="utf-8")))
+        except ConfigError:
+            raise
+        except (ValueError, TypeError, AttributeError) as error:
             raise ConfigError(f"the file of costs is not a JSON object of numbers: {error}") from None
 
     def expected_value(self, probability: Floats, amount: Floats) -> Floats:

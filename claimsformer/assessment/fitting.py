@@ -15,11 +15,11 @@ from claimsformer.assessment.claim_reading import CLAIM_READING, asked_amount
 from claimsformer.assessment.edits import EDITS, Directory, EditTables, flags, run_edits, switch_off
 from claimsformer.assessment.examples import Examples
 from claimsformer.assessment.fusion import Evidence, Fusion, firing_chances
+from claimsformer.assessment.labels import check_both_kinds, flags_of, tidy_labels
 from claimsformer.assessment.masked_model import MaskedModelConfig
 from claimsformer.assessment.masked_training import MaskedTraining, Progress
 from claimsformer.assessment.reading import Answers, Reader
 from claimsformer.assessment.splits import check_disjoint, split_by
-from claimsformer.errors import ConfigError
 from claimsformer.tokenizer.fields import ClaimBatch
 
 __all__ = ["Fitted", "Settings", "Tell", "amounts", "answers_to", "fired", "fit", "silent"]
@@ -73,6 +73,10 @@ def fit(
     parts = split_by(history, "member_id", PARTS, settings.training.seed)
     for name in ("head", "calibrate"):
         check_disjoint(parts["train"], parts[name])
+    if labels is not None:
+        labels = tidy_labels(labels)
+        check_both_kinds(parts["head"], labels, "for the head")
+        check_both_kinds(parts["calibrate"], labels, "to calibrate")
     tell("learning prices and limits", 0.0)
     tables = switch_off(tables.learn(parts["train"]), parts["train"], directory, most=NOISY)
 
@@ -84,7 +88,7 @@ def fit(
     )
     held_out = pl.concat([parts["head"], parts["calibrate"]])
     findings = run_edits(held_out, tables, history=history, directory=directory)
-    suspicious = None if labels is None else _labelled(held_out, labels)
+    suspicious = None if labels is None else flags_of(held_out, labels)
     in_head = np.arange(held_out.height) < parts["head"].height
     batch = reader.encode(held_out)
     answers = answers_to(reader, batch, tell, "calibrating")
@@ -139,14 +143,3 @@ def amounts(claims: pl.DataFrame) -> Floats:
 
 def _starts(n: int, size: int = 512) -> range:
     return range(0, n, size)
-
-
-def _labelled(claims: pl.DataFrame, labels: pl.DataFrame) -> Bools:
-    """Whether each claim is labelled suspicious."""
-    if "claim_id" not in labels.columns:
-        raise ConfigError(f"labels need the column claim_id, got {labels.columns}")
-    listed = labels if "suspicious" in labels.columns else labels.with_columns(suspicious=pl.lit(True))
-    joined = claims.select("claim_id").join(
-        listed.select("claim_id", "suspicious").unique("claim_id"), on="claim_id", how="left", maintain_order="left"
-    )
-    return joined["suspicious"].fill_null(False).to_numpy()

@@ -5,11 +5,13 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
+import polars as pl
 
 from claimsformer.assessment.claim_reading import CLAIM_READING
 from claimsformer.assessment.costs import Costs
@@ -22,7 +24,7 @@ from claimsformer.assessment.masked_training import MaskedTraining
 from claimsformer.assessment.questions import Frequencies
 from claimsformer.assessment.reading import Reader
 from claimsformer.assessment.surprise import Calibration
-from claimsformer.errors import ReadError
+from claimsformer.errors import ClaimsformerError, ReadError
 from claimsformer.tokenizer.fields import FieldTokenizer
 from tensorlite.utils.safetensors import load_file, save_file
 
@@ -30,7 +32,13 @@ __all__ = ["FORMAT", "fingerprint", "load", "save"]
 
 # 2: answers to questions in place of one surprise a field, providers' numbers as keyed hashes.
 FORMAT: Final = 2
+_TYPE: Final = "claimsformer-assessment"
 _CALIBRATION, _DETAILS = "calibration.", "details."
+# What a file with other contents than it was saved with can set off, before its fingerprint is looked at.
+_DAMAGE: Final = (
+    OSError, ValueError, TypeError, LookupError, AttributeError, RuntimeError, ArithmeticError, MemoryError,
+    pl.exceptions.PolarsError, ClaimsformerError,
+)  # fmt: skip
 
 
 def save(folder: Path, fitted: Fitted, settings: Settings, costs: Costs, version: str) -> None:
@@ -49,9 +57,21 @@ def load(folder: Path) -> tuple[Fitted, Settings, Costs, str]:
     config = _read_config(folder)
     try:
         arrays = load_file(folder / "model.safetensors")
-        tokenizer = FieldTokenizer.from_pretrained(folder)
-    except (OSError, ValueError) as error:
+        fitted, settings, costs = _assembled(config, arrays, FieldTokenizer.from_pretrained(folder))
+        whole = fingerprint(fitted, settings, costs) == config["model_version"]
+    except _DAMAGE as error:
         raise _no_model(folder, error) from None
+    if not whole:
+        raise ReadError(
+            f"the files in {folder.name!r} are not as they were saved: one is damaged, edited or of another model",
+            hint="Copy the whole folder again, or train: claimsformer train claims.parquet --out my_model",
+        )
+    return fitted, settings, costs, config["model_version"]
+
+
+def _assembled(
+    config: dict[str, Any], arrays: Mapping[str, Any], tokenizer: FieldTokenizer
+) -> tuple[Fitted, Settings, Costs]:
     settings = Settings(
         MaskedModelConfig(**config["model"]),
         MaskedTraining(**config["training"]),
@@ -78,7 +98,7 @@ def load(folder: Path) -> tuple[Fitted, Settings, Costs, str]:
         reader, EditTables.from_dict(config["tables"]), Fusion.from_dict(config["fusion"]), examples,
         config["n_history"],
     )  # fmt: skip
-    return fitted, settings, Costs.from_dict(config["costs"]), config["model_version"]
+    return fitted, settings, Costs.from_dict(config["costs"])
 
 
 def _read_config(folder: Path) -> dict[str, Any]:
@@ -86,8 +106,14 @@ def _read_config(folder: Path) -> dict[str, Any]:
         config: dict[str, Any] = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise _no_model(folder, error) from None
-    asked = {"questions": [q.name for q in CLAIM_READING.questions], "details": [q.name for q in CLAIM_READING.details]}
-    if config.get("format") != FORMAT or {name: config.get(name) for name in asked} != asked:
+    expected = {
+        "model_type": _TYPE,
+        "questions": [q.name for q in CLAIM_READING.questions],
+        "details": [q.name for q in CLAIM_READING.details],
+    }
+    if not isinstance(config, dict):
+        raise _no_model(folder, TypeError())
+    if config.get("format") != FORMAT or {name: config.get(name) for name in expected} != expected:
         raise ReadError(
             f"{folder.name!r} holds a model of format {config.get('format')} of another release; this one reads {FORMAT}",
             hint="Train it again on its history: claimsformer train claims.parquet --out my_model",
@@ -120,7 +146,7 @@ def _config(fitted: Fitted, settings: Settings, costs: Costs) -> dict[str, Any]:
     losses = fitted.reader.losses
     return {
         "format": FORMAT,
-        "model_type": "claimsformer-assessment",
+        "model_type": _TYPE,
         "model": settings.model.to_dict(),
         "training": asdict(settings.training),
         "questions": [q.name for q in CLAIM_READING.questions],
@@ -136,8 +162,9 @@ def _config(fitted: Fitted, settings: Settings, costs: Costs) -> dict[str, Any]:
 
 
 def fingerprint(fitted: Fitted, settings: Settings, costs: Costs) -> str:
-    """A version that changes with every weight and setting."""
-    sha = hashlib.sha256(json.dumps(_config(fitted, settings, costs), sort_keys=True).encode())
+    """A version that changes with every weight and setting, and with what the tokenizer learned."""
+    said = _config(fitted, settings, costs) | {"tokenizer": fitted.reader.tokenizer.to_dict()}
+    sha = hashlib.sha256(json.dumps(said, sort_keys=True).encode())
     for name, value in sorted(_arrays(fitted).items()):
         array = value if isinstance(value, np.ndarray) else value.numpy()
         sha.update(name.encode() + np.ascontiguousarray(array).tobytes())

@@ -21,7 +21,7 @@ from claimsformer.assessment.reading import Reader
 from claimsformer.assessment.streaming_screen import screen_scores
 from claimsformer.assessment.surprise import benjamini_hochberg
 from claimsformer.assessment.verdicts import mixed, thin_because, top_fields, verdict_table
-from claimsformer.claims.frames import conform
+from claimsformer.claims.frames import checked, conform
 from claimsformer.errors import ConfigError, NotFittedError
 from claimsformer.tokenizer.fields import ClaimBatch, FieldTokenizer
 
@@ -48,6 +48,10 @@ class ClaimsProcessor:
     ) -> None:
         if not 0 < prior < 1:
             raise ConfigError(f"prior must be between 0 and 1, got {prior}")
+        if head not in ("logistic", "neural"):
+            raise ConfigError(f"head must be 'logistic' or 'neural', got {head!r}")
+        if n_examples < 0:
+            raise ConfigError(f"n_examples must not be negative, got {n_examples}")
         self.costs = costs or Costs.load()
         self._tables = tables or EditTables()
         self.settings = Settings(model or MaskedModelConfig(), training or MaskedTraining(), prior, n_examples, head)
@@ -65,10 +69,11 @@ class ClaimsProcessor:
     ) -> Self:
         """Learn from claims in the layout of `claims_schema()`.
 
-        `labels` has `claim_id` and `suspicious` (Boolean); without the second column every claim listed is suspicious
-        and all others ordinary. Raises ConfigError for a history too small, or labels of one kind only.
+        `labels` has `claim_id` and `suspicious` (true and false, 1 and 0, or yes and no); without the second column every
+        claim listed is suspicious. Claims without a label are ordinary. Raises ConfigError for a history too small, and for
+        labels of one kind only, that contradict each other, or that are no labels.
         """
-        self._parts = fit(conform(history), labels, directory, self.tables, self.settings, on_progress, checkpoints)
+        self._parts = fit(checked(history), labels, directory, self.tables, self.settings, on_progress, checkpoints)
         self._version = persistence.fingerprint(self._parts, self.settings, self.costs)
         return self
 
@@ -82,7 +87,7 @@ class ClaimsProcessor:
     ) -> pl.DataFrame:
         """One row a claim, without explanations: claim_id, probability, rank, p_value, surprise, top_field, decision, action,
         amount_at_risk, expected_value, abstained, queued (Benjamini and Hochberg at 10 %)."""
-        return self._judge(conform(claims), history, directory, on_progress).table
+        return self._judge(checked(claims), history, directory, on_progress).table
 
     def assess(
         self,
@@ -100,7 +105,7 @@ class ClaimsProcessor:
         `findings` are those of `run_edits` on these claims, where the edits ran before, over more claims than these.
         Raises NotFittedError before `fit`.
         """
-        parts, claims = self._fitted, conform(claims)
+        parts, claims = self._fitted, checked(claims)
         judged = self._judge(claims, history, directory, on_progress, findings)
         return assessments(
             claims, judged, parts.reader, parts.examples, explain, parts.fusion.calibrated, self._version
@@ -119,7 +124,8 @@ class ClaimsProcessor:
         # Details are for the head alone.
         answers = answers_to(reader, batch, on_progress, "assessing", details=parts.fusion.calibrated)
         if findings is None:
-            findings = run_edits(claims, parts.tables, history=history, directory=directory)
+            earlier = None if history is None else checked(history)
+            findings = run_edits(claims, parts.tables, history=earlier, directory=directory)
         known = (tuple(EDITS), fired(findings, claims), amounts(claims))
         thin = thin_because(reader.tokenizer, batch)
         # What the model makes of a claim that it cannot judge means nothing.

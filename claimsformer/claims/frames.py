@@ -11,6 +11,7 @@ from typing import Any
 import polars as pl
 
 from claimsformer.claims.schema import Claim, ClaimLine
+from claimsformer.errors import ClaimError
 
 __all__ = [
     "MONEY",
@@ -20,6 +21,7 @@ __all__ = [
     "from_frame",
     "iter_claims",
     "explode_lines",
+    "checked",
     "conform",
     "asked_amount",
 ]
@@ -114,6 +116,36 @@ def conform(frame: pl.DataFrame, keep: Iterable[str] = ()) -> pl.DataFrame:
             column = pl.col(name).cast(dtype)
             columns.append(column.fill_null(pl.lit([], dtype=dtype)) if empty == [] else column)
     return frame.select(*columns, *[pl.col(name) for name in keep])
+
+
+def checked(frame: pl.DataFrame) -> pl.DataFrame:
+    """`conform` of a table that no reader has checked: NaN, with which pandas says "missing", becomes null.
+
+    Raises ClaimError for columns whose values are of another kind, and for infinite units or quantities.
+    """
+    if not isinstance(frame, pl.DataFrame):
+        raise ClaimError([("claims", f"a polars DataFrame is expected, got {type(frame).__name__}")])
+    try:
+        claims = conform(frame)
+    except pl.exceptions.PolarsError:
+        kinds = {name: dtype for name, dtype in _claims_schema().items() if not _castable(frame, name, dtype)}
+        raise ClaimError([(name, f"is not of the kind {dtype}") for name, dtype in kinds.items()]) from None
+    lines = claims["lines"].explode().struct
+    numbers = [(name, lines.field(name)) for name in ("units", "quantity")]
+    if infinite := [f"lines.{name}" for name, values in numbers if values.is_infinite().any()]:
+        raise ClaimError([(name, "is infinite") for name in infinite])
+    if any(values.is_nan().any() for _, values in numbers):
+        known = [pl.element().struct.field(name).fill_nan(None) for name, _ in numbers]
+        claims = claims.with_columns(pl.col("lines").list.eval(pl.element().struct.with_fields(*known)))
+    return claims
+
+
+def _castable(frame: pl.DataFrame, name: str, dtype: pl.DataType) -> bool:
+    try:
+        frame.select(pl.col(name).cast(dtype) if name in frame.columns else pl.lit(True))
+    except pl.exceptions.PolarsError:
+        return False
+    return True
 
 
 def explode_lines(frame: pl.DataFrame) -> pl.DataFrame:
