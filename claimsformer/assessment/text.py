@@ -14,6 +14,16 @@ from decimal import Decimal
 from functools import cache
 from typing import Any, Final
 
+from claimsformer.assessment.text_unread import (
+    AGE,
+    ICD10,
+    denial,
+    dollars_in_front,
+    is_age,
+    left_over,
+    read_amounts,
+    sex_of,
+)
 from claimsformer.claims.generator.catalogue import DRUGS, PROCEDURES, Drug
 from claimsformer.claims.generator.conditions import CONDITIONS
 from claimsformer.claims.schema import Claim
@@ -66,28 +76,21 @@ _PROCEDURE_WORDS: Final = {
     "X3071": "mammogram|mammography", "X3080": "bone density", "X3090": "knee x-ray", "X4030": "upper endoscopy",
     "X4031": "colonoscopy", "X4061": "hysterectomy", "X4070": "prostatectomy|prostate surgery",
     "X4080": "hernia repair", "X4081": "gallbladder removal|gallbladder surgery|cholecystectomy",
-    "X4090": "cataract surgery|lens replacement", "X5001": "physical therapy", "X5101": "dialysis",
+    "X4090": "cataract surgery|lens replacement", "X4100": "knee replacement|knee surgery|knee arthroplasty",
+    "X4101": "hip replacement|hip surgery|hip arthroplasty", "X4102": "knee arthroscopy",
+    "X4110": "appendectomy|appendicectomy|appendix surgery", "X4122": "pacemaker|pacemaker implantation",
+    "X4120": "heart bypass|bypass surgery|heart bypass surgery|coronary bypass|open heart surgery|heart surgery|cabg",
+    "X4121": "coronary stent|heart stent|stent placement|angioplasty", "X4131": "spinal fusion",
+    "X4130": "discectomy|laminectomy|back surgery|spine surgery|spinal surgery",
+    "X4140": "c-section|cesarean|cesarean section|caesarean|caesarean section", "X4150": "mastectomy",
+    "X4151": "lumpectomy", "X4160": "tonsillectomy|tonsil surgery", "X4180": "colectomy|bowel resection|colon surgery",
+    "X4170": "gastric bypass|bariatric surgery|gastric sleeve|weight loss surgery",
+    "X4190": "brain surgery|craniotomy", "X5001": "physical therapy", "X5101": "dialysis",
     "X5301": "psychotherapy|talking therapy", "X6001": "ecg|ekg|heart tracing", "X6002": "stress test",
     "X6010": "spirometry|breathing test", "X6020": "sleep study", "X3020": "echocardiogram|heart ultrasound",
     "X3061": "obstetric ultrasound|pregnancy ultrasound", "X2191": "psa test|prostate antigen",
     "X1003": "office visit|doctor visit", "E0601": "cpap", "X7001": "flu shot|influenza vaccination",
 }  # fmt: skip
-# Words that say nothing about the claim; what else is left over was not understood.
-_NEUTRAL: Final = re.compile(
-    r"[0-9].*|a|about|after|also|an|are|at|bill|billed|by|charged?|claim|codes?|costs?|daily|days?|diagnosed|diagnosis|dx|from"
-    r"|had|has|he|her|his|i|in|insured|is|it|its|member|mg|my|no|of|old|on|once?|one|or|our|patients?|per|person|prescribed"
-    r"|prescription|received|rx|she|supply|takes?|taking|that|the|their|they|this|to|total|treated|treatment|twice|usd|visit"
-    r"|was|we|were|which|who|years?"
-)
-_BESIDE: Final = {
-    "disease",
-    "disorder",
-    "scan",
-    "session",
-    "test",
-    "therapy",
-}  # nothing new beside a name that was read
-_SEX: Final = {"F": r"woman|female|girl|she|her|mother", "M": r"man|male|boy|he|his|father"}
 
 
 @dataclass(frozen=True)
@@ -120,16 +123,19 @@ def _words(kind: str) -> list[tuple[str, str]]:
     return sorted(pairs, key=lambda pair: (-len(pair[0]), pair))
 
 
-def _named(text: str, kind: str) -> tuple[list[str], str]:
-    """Keys of the names in a text, in the order they stand, and the text without them."""
-    found: list[tuple[int, str]] = []
+def _named(text: str, kind: str, whole: str) -> tuple[list[str], str, list[str]]:
+    """Keys of the names in a text, in the order they stand; the text without them; what `whole` says it is not."""
+    found: dict[str, int] = {}
+    denied = []
     for word, key in _words(kind):
-        match = re.search(rf"(?<![a-z0-9]){re.escape(word)}(?![a-z0-9])", text)
-        if match:
-            if key not in [k for _, k in found]:
-                found.append((match.start(), key))
-            text = text[: match.start()] + " " * (match.end() - match.start()) + text[match.end() :]
-    return [key for _, key in sorted(found)], text
+        for match in re.finditer(rf"(?<![a-z0-9]){re.escape(word)}(?![a-z0-9])", text):
+            start, stop = denial(whole, *match.span()) or match.span()
+            if (start, stop) == match.span():
+                found.setdefault(key, start)
+            else:
+                denied.append(whole[start:stop].strip())
+            text = text[:start] + ";" * (stop - start) + text[stop:]
+    return sorted(found, key=lambda key: found[key]), text, denied
 
 
 def _drug(name: str) -> Drug | None:
@@ -150,52 +156,69 @@ def _count(dose: str) -> float | None:
     return float(match[1].replace(",", "")) if match else None
 
 
+def _days(duration: str) -> int | None:
+    match = re.fullmatch(r"([0-9]+)[ -]?days?", duration)
+    return int(match[1]) if match else None
+
+
 def claim_of_text(text: str) -> ReadSentence:
     """The claim that a sentence describes; raises ReadError when it names neither drug, procedure nor diagnosis."""
+    text = dollars_in_front(text)
+    lower = text.lower() if len(text.lower()) == len(text) else text  # a few letters are two when they are small
     found = _splitter().units(text)
     units = [(unit.kind, text[unit.start : unit.stop]) for unit in found]
     by_kind: dict[str, list[str]] = {}
     for kind, value in units:
         by_kind.setdefault(kind, []).append(value)
     # Procedures first: `cataract surgery` is no mention of a cataract.
-    procedures, rest = _named(text.lower(), "procedure")
+    procedures, rest, denied = _named(lower, "procedure", lower)
     billed = [value.strip() for value in by_kind.get("hcpcs", [])]
     procedures += [code for code in billed if code in PROCEDURES and code not in procedures]
-    conditions, rest = _named(rest, "condition")
+    conditions, rest, unlike = _named(rest, "condition", lower)
     codes = [condition.codes[0] for condition in CONDITIONS if condition.name in conditions]
     written, unread = _written_codes(text, units)
     codes += [code for code in written if code not in codes]
-    drugs = [(name, _drug(name)) for name in by_kind.get("drug", [])]
-    known = [drug for _, drug in drugs if drug is not None]
-    unknown = [f"drug {name}" for name, drug in drugs if drug is None]
-    unknown += unread + _left_over(rest, [(unit.start, unit.stop) for unit in found])
+    drugs, not_taken = _drugs([(unit.start, unit.stop) for unit in found if unit.kind == "drug"], lower)
+    if len(by_kind.get("dose", [])) < len(drugs):  # named again, not prescribed again
+        drugs = list({named.name: named for named in reversed(drugs)}.values())[::-1]
+    known = [named.drug for named in drugs if named.drug is not None]
+    amounts, no_amounts = read_amounts(text, [(unit.start, unit.stop) for unit in found if unit.kind == "money"])
+    sex, both = sex_of(rest)
+    unknown = [f"drug {named.name}" for named in drugs if named.drug is None]
+    unknown += [*denied, *unlike, *(lower[slice(*place)].strip() for place in not_taken), *unread, *no_amounts, *both]
+    unknown += [value.strip() for kind, value in units if kind in _NO_FIELD]
+    unknown += left_over(rest, [*not_taken, *((unit.start, unit.stop) for unit in found)])
     if not (known or procedures or codes):
         raise ReadError(
             "the sentence names no drug, procedure or diagnosis that the tables know",
             hint='Try: claimsformer assess --text "Diabetes patient, Metformin 500mg, $150"',
         )
-    lines, unusual = _drug_lines(known, by_kind)
+    lines, unusual = _drug_lines(
+        drugs,
+        [(unit.start, text[unit.start : unit.stop].strip()) for unit in found if unit.kind in ("dose", "duration")],
+    )
     unknown += unusual
-    amounts = [Decimal(re.sub(r"[^0-9.]", "", value)) for value in by_kind.get("money", [])]
     lines += [{"procedure_code": code, "procedure_system": "hcpcs", "units": 1.0} for code in procedures]
     fields: dict[str, Any] = {
         "claim_id": "TEXT", "member_id": "TEXT", "service_from": DAY, "service_thru": DAY,
         "claim_type": "pharmacy" if known and not procedures else "professional",
         "code_system": "icd10", "diagnoses": codes,
-        "member_sex": next((sex for sex, words in _SEX.items() if re.search(rf"\b({words})\b", rest)), None),
-        "member_birth_date": _birth(text),
+        "member_sex": sex,
+        "member_birth_date": _birth(lower),
         "charge_amount": sum(amounts, Decimal(0)).quantize(Decimal("0.01")) if amounts else None,
         "lines": [{"line_number": k} | line for k, line in enumerate(lines, start=1)],
     }  # fmt: skip
     priced = len(lines) == 1 and ("quantity" in lines[0] or "procedure_code" in lines[0])
     if amounts and priced:
         fields["lines"][0]["charge_amount"] = fields["charge_amount"]
-    sex, birth = fields["member_sex"], fields["member_birth_date"]
+    birth = fields["member_birth_date"]
     understood = [
         *([f"sex {sex}"] if sex else []),
         *([f"age {int((DAY - birth).days / 365.25)}"] if birth else []),
         *(f"drug {drug.name}" for drug in known),
         *(f"strength {line['strength']}" for line in lines if line.get("strength")),
+        *(f"quantity {line['quantity']:g}" for line in lines if line.get("quantity")),
+        *(f"supply of {line['days_supply']} days" for line in lines if line.get("days_supply")),
         *(f"procedure {PROCEDURES[code].name}" for code in procedures),
         *(f"diagnosis {code}" for code in codes),
         *(f"amount ${amount}" for amount in amounts),
@@ -204,47 +227,73 @@ def claim_of_text(text: str) -> ReadSentence:
     return ReadSentence(claim, tuple(understood), tuple(unknown))
 
 
-_AGE: Final = r"\b([0-9]{1,3})[- ]?(?:years?[- ]old|year[- ]old|yo\b|y/o)"
-_ICD10: Final = re.compile(r"(?<![a-z0-9.])[a-tv-z][0-9][0-9ab](?:\.[0-9a-z]{1,4})?(?![a-z0-9.]*[a-z0-9])")
 _ICD10_BARE: Final = re.compile(r"[a-tv-z][0-9][0-9ab](?:\.?[0-9a-z]{1,4})?")
 _NOT_READ: Final = ("icd9", "hcpcs", "cpt", "ndc", "coded")
+_NO_FIELD: Final = ("date", "vital", "address")
 
 
 def _written_codes(text: str, units: list[tuple[str, str]]) -> tuple[list[str], list[str]]:
     """ICD-10-CM codes that are written out, and codes of other systems, which a sentence cannot be judged by."""
-    written = [value for kind, value in units if kind == "icd10"] + [m[0] for m in _ICD10.finditer(text.lower())]
+    written = [value for kind, value in units if kind == "icd10"] + [m[0] for m in ICD10.finditer(text.lower())]
     unread = []
     for kind, value in units:
         last = value.split()[-1].lstrip("#:")
         if kind == "coded" and re.match(r"(?i)dx|diagnosis|icd ?-?10", value) and _ICD10_BARE.fullmatch(last.lower()):
             written.append(last)
-        elif kind in _NOT_READ and last not in PROCEDURES and not _ICD10.fullmatch(last.lower()):
+        elif kind in _NOT_READ and last not in PROCEDURES and not ICD10.fullmatch(last.lower()):
             unread.append(f"code {value.strip()}")
     return list(dict.fromkeys(value.strip().replace(".", "").upper() for value in written)), unread
 
 
-def _left_over(rest: str, read: list[tuple[int, int]]) -> list[str]:
-    """The words that no pattern and no table knows, those that stand together as one."""
-    for start, stop in read:
-        rest = rest[:start] + "." * (stop - start) + rest[stop:]
-    rest = _ICD10.sub(" . ", rest)
-    rest = re.sub("|".join(_SEX.values()).join((r"\b(?:", r")\b")), " ", re.sub(_AGE, " . ", rest))
-    runs = [re.findall(r"[^\W_][\w'%/-]*", run) for run in re.split(r"[.,;:!?()]|\s-\s|\band\b|\bwith\b|\bfor\b", rest)]
-    told = [" ".join(word for word in run if not _NEUTRAL.fullmatch(word)) for run in runs]
-    return [words for words in told if words and words not in _BESIDE]
+@dataclass(frozen=True)
+class _Named:
+    """A drug that a sentence names at `start`; `drug` is None where the tables do not have it."""
+
+    start: int
+    name: str
+    drug: Drug | None
 
 
-def _drug_lines(drugs: list[Drug], by_kind: dict[str, list[str]]) -> tuple[list[dict[str, Any]], list[str]]:
-    """A line a drug, and the strengths that are left out: ordinary ones that the tables do not have."""
-    strengths = [s for s in map(_strength, by_kind.get("dose", [])) if s]
-    counts = [n for n in map(_count, by_kind.get("dose", [])) if n]
-    durations = [re.fullmatch(r"([0-9]+)[ -]?days?", d.strip().lower()) for d in by_kind.get("duration", [])]
-    days = [int(match[1]) for match in durations if match]
-    lines, left_out = [], []
-    for k, drug in enumerate(drugs):
-        line: dict[str, Any] = {"ndc": drug.ndc, "drug_name": f"{drug.name} {drug.form}"}
-        values: dict[str, list[Any]] = {"strength": strengths, "quantity": counts, "days_supply": days}
-        line |= {name: found[k] for name, found in values.items() if k < len(found)}
+def _drugs(places: list[tuple[int, int]], text: str) -> tuple[list[_Named], list[tuple[int, int]]]:
+    """The drugs at these places of a text, and the places of those that the text denies."""
+    found, denied = [], []
+    for start, stop in places:
+        name = text[start:stop].strip()
+        if span := denial(text, stop - len(name), stop):
+            denied.append(span)
+        else:
+            found.append(_Named(start, name, _drug(name)))
+    return found, denied
+
+
+def _drug_lines(drugs: list[_Named], numbers: list[tuple[int, str]]) -> tuple[list[dict[str, Any]], list[str]]:
+    """A line for each drug of the tables, and what is left out of the doses and durations, which stand at their places:
+    those of no drug and of no known form, and ordinary strengths that the tables do not have."""
+    values: dict[str, list[tuple[int, str, Any]]] = {"strength": [], "quantity": [], "days_supply": []}
+    left_out = []
+    for start, value in numbers:
+        if (age := re.fullmatch(AGE, value.lower())) and is_age(age):
+            continue
+        parsed = {"strength": _strength(value), "quantity": _count(value.lower()), "days_supply": _days(value.lower())}
+        name = next((name for name, number in parsed.items() if number), None)
+        if name is None:
+            left_out.append(value)
+        else:
+            values[name].append((start, value, parsed[name]))
+    found: list[dict[str, Any]] = [{} for _ in drugs]
+    for name, entries in values.items():
+        for k, (start, value, number) in enumerate(entries):
+            # As many as drugs: one each. Else a number belongs to the drug before it.
+            owner = k if len(entries) == len(drugs) else max(0, sum(named.start < start for named in drugs) - 1)
+            if not drugs or drugs[owner].drug is None or name in found[owner]:
+                left_out.append(value)
+            else:
+                found[owner][name] = number
+    lines = []
+    for named, known in zip(drugs, found, strict=True):
+        if (drug := named.drug) is None:
+            continue
+        line = {"ndc": drug.ndc, "drug_name": f"{drug.name} {drug.form}"} | known
         if _ordinary_but_unknown(line, drug):
             left_out.append(
                 f"strength {line.pop('strength')} (the tables have {drug.name} with {drug.strength_text} alone)"
@@ -263,5 +312,5 @@ def _ordinary_but_unknown(line: dict[str, Any], drug: Drug) -> bool:
 
 
 def _birth(text: str) -> dt.date | None:
-    match = re.search(_AGE, text.lower())
-    return DAY - dt.timedelta(days=int(float(match[1]) * 365.25) + 100) if match and int(match[1]) < 120 else None
+    match = re.search(AGE, text)
+    return DAY - dt.timedelta(days=int(int(match[1] or match[2]) * 365.25) + 100) if match and is_age(match) else None

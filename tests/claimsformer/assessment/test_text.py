@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from decimal import Decimal
 
 import pytest
@@ -35,7 +36,7 @@ def test_codes_and_procedures() -> None:
 
 
 def test_what_is_not_understood_is_said() -> None:
-    assert claim_of_text("Diabetes, infliximab 100 mg, $40").not_understood == ("drug infliximab",)
+    assert claim_of_text("Diabetes, infliximab 100 mg, $40").not_understood == ("drug infliximab", "100 mg")
     with pytest.raises(ReadError, match="names no drug"):
         claim_of_text("a fine day")
 
@@ -48,7 +49,7 @@ def test_what_is_not_understood_is_said() -> None:
             "Diabetes patient with knee replacement surgery and Metformin - brain surgery",
             ("knee replacement surgery", "brain surgery"),
         ),
-        ("Asthma, albuterol inhaler 2x daily, 1.200,50 EUR", ("eur",)),
+        ("Asthma, albuterol inhaler 2x daily, 1.200,50 EUR", ("1.200,50 eur",)),
         ("8 year old boy with Alzheimer's disease takes donepezil 10 mg, billed for one HbA1c test", ()),
     ],
 )
@@ -76,3 +77,81 @@ def test_a_code_that_is_not_read_is_named() -> None:
     read = claim_of_text("Diabetes, CPT 99213, code 250.00, $40")
     assert read.not_understood == ("code CPT 99213", "code 250.00")
     assert read.claim.diagnoses == ("E119",)
+
+
+@pytest.mark.parametrize(
+    ("text", "left_out"),
+    [
+        ("Patient without diabetes, Metformin 500mg", "without diabetes"),
+        ("No diabetes, Metformin 500mg", "no diabetes"),
+        ("Denies any asthma or diabetes, Metformin 500mg", "denies any asthma or diabetes"),
+        ("Diabetes ruled out, Metformin 500mg", "diabetes ruled out"),
+        ("Family history of diabetes, Metformin 500mg", "family history of diabetes"),
+    ],
+)
+def test_what_a_sentence_denies_is_no_diagnosis(text: str, left_out: str) -> None:
+    read = claim_of_text(text)
+    assert read.claim.diagnoses == ()
+    assert left_out in read.not_understood
+
+
+def test_a_drug_that_is_not_taken_is_no_line_and_one_named_again_is_one() -> None:
+    read = claim_of_text("Diabetes, not Metformin but insulin")
+    assert read.claim.lines == ()
+    assert "not metformin" in read.not_understood
+    assert len(claim_of_text("Metformin for diabetes, metformin 500 mg").claim.lines) == 1
+    assert len(claim_of_text("Diabetes, metformin 500 mg, metformin 1000 mg").claim.lines) == 2
+
+
+def test_a_dose_belongs_to_the_drug_that_it_stands_with() -> None:
+    for text in ("Metformin and Lisinopril 20 mg", "infliximab 100 mg, Lisinopril 20 mg", "Lisinopril 20mg, Metformin"):
+        lines = {line.drug_name: line.strength for line in claim_of_text(text).claim.lines}
+        assert lines.pop("Lisinopril Oral Tablet") == "20 MG"
+        assert set(lines.values()) <= {None}
+
+
+@pytest.mark.parametrize("written", ["$150", "150 dollars", "150 USD", "USD 150", "150$", "$150.00"])
+def test_dollars_are_read_however_they_are_written(written: str) -> None:
+    read = claim_of_text(f"Diabetes, Metformin 500mg, {written}")
+    assert read.claim.charge_amount == 150
+    assert read.not_understood == ()
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        "$1.5k", "$1.2.3", "$5.000,00", "\u20ac150", "150 Euro", "EUR 150", "$-150", "-$150", "$2M", "$150-$5000",
+        "$1 500", "$150.999", "1.5 million dollars", "$99999999999999999999",
+    ],
+)  # fmt: skip
+def test_an_amount_that_is_not_read_is_named(written: str) -> None:
+    read = claim_of_text(f"Diabetes, Metformin 500mg, {written}")
+    assert read.claim.charge_amount is None
+    assert any(set("0123456789") & set(words) for words in read.not_understood)
+
+
+@pytest.mark.parametrize(
+    ("words", "left_out"),
+    [
+        ("90 tablets for 0 days", "0 days"), ("500-1000 mg", "500-1000 mg"), ("500mg/5ml", "500mg/5ml"),
+        ("999 years old", "999 years old"), ("E11.9999999", "e11.9999999"), ("on 03/04/2025", "03/04/2025"),
+        ("300 of 4711", "300 4711"), ("woman and man", "the sex, since both are named"),
+    ],
+)  # fmt: skip
+def test_a_number_that_is_not_read_is_named(words: str, left_out: str) -> None:
+    assert left_out in claim_of_text(f"Diabetes, Metformin, {words}").not_understood
+
+
+def test_what_is_read_is_told() -> None:
+    read = claim_of_text("Boy aged 8, his mother has asthma, Metformin 500mg, 60 tablets, 30 days, $20")
+    told = {"sex M", "age 8", "strength 500 MG", "quantity 60", "supply of 30 days", "amount $20"}
+    assert told <= set(read.understood)
+    assert read.not_understood == ()
+
+
+@pytest.mark.parametrize(
+    "text", ["metformin " * 5000, "word " * 5000 + "metformin", "$1 " * 3000 + "diabetes", "no " * 9000]
+)
+def test_long_sentences_are_read_or_refused(text: str) -> None:
+    with contextlib.suppress(ReadError):
+        assert claim_of_text(text).claim.claim_id == "TEXT"
