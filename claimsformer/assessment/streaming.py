@@ -198,7 +198,7 @@ def first_ranked(folder: WorkFolder, most: int) -> pl.Series:
     """The rows of the `most` claims with the largest screen scores; of equal ones those that come first in the file."""
     kept = pl.DataFrame(schema={ROW: pl.UInt32, "screen": pl.Float32})
     for file in folder.parts("screened/*/scores.parquet"):
-        kept = pl.concat([kept, pl.read_parquet(file)])
+        kept = pl.concat([kept, folder.read_part(file)])
         kept = kept.sort(["screen", ROW], descending=[True, False]).head(most)
     return kept[ROW].sort()
 

@@ -95,7 +95,7 @@ class Spill:
 
     def bucket(self, index: int) -> pl.DataFrame:
         """The claims of one bucket in the file's order, columns of the schema and `_row`."""
-        parts = [pl.read_parquet(file) for file in self.folder.parts(f"{self.name}/*/{index:04d}.parquet")]
+        parts = [self.folder.read_part(file) for file in self.folder.parts(f"{self.name}/*/{index:04d}.parquet")]
         if not parts:
             return pl.DataFrame(schema=dict(claims_schema()) | {ROW: pl.UInt32})
         return pl.concat(parts).sort(ROW)
@@ -105,9 +105,9 @@ class Spill:
         key = ["billing_provider_id", "service_from"]
         found = [pl.DataFrame(schema=claims_schema())]
         for file in self.folder.parts(f"{self.name}/*/*.parquet") if days.height else []:
-            keys = pl.read_parquet(file, columns=key)
+            keys = self.folder.read_part(file, key)
             if keys.join(days, on=key, how="semi").height:
-                found.append(conform(pl.read_parquet(file).join(days, on=key, how="semi", maintain_order="left")))
+                found.append(conform(self.folder.read_part(file).join(days, on=key, how="semi", maintain_order="left")))
         return pl.concat(found)
 
 

@@ -17,6 +17,7 @@ from typing import Any
 
 import polars as pl
 
+from claimsformer.claims.readers import check_regular
 from claimsformer.errors import ReadError
 
 try:
@@ -31,9 +32,12 @@ _ENDS = 1 << 20  # bytes of a file's beginning and end that its fingerprint cove
 
 
 def fingerprint(path: str | Path) -> str:
-    """Changes when the file does: its size, time, first and last megabyte (of every file in a folder)."""
+    """Changes when the file does: its size, time, first and last megabyte (of every file in a folder).
+
+    Raises ReadError for a pipe or a device."""
     found = hashlib.sha256()
     root = Path(path)
+    check_regular(root)
     for file in sorted(p for p in root.iterdir() if p.is_file()) if root.is_dir() else [root]:
         state = file.stat()
         found.update(f"{file.name}|{state.st_size}|{state.st_mtime_ns}".encode())
@@ -98,7 +102,12 @@ class WorkFolder:
     def note(self, name: str) -> Any:
         """The JSON value of this name, None where it was never written."""
         file = self.path / f"{name}.json"
-        return json.loads(file.read_text(encoding="utf-8")) if file.is_file() else None
+        if not file.is_file():
+            return None
+        try:
+            return json.loads(file.read_text(encoding="utf-8"))
+        except ValueError:
+            raise self._damaged(file.name) from None
 
     def write_note(self, name: str, value: Any) -> None:
         """Write a JSON value at once."""
@@ -125,7 +134,20 @@ class WorkFolder:
 
     def read(self, name: str) -> pl.DataFrame:
         """A table that was written."""
-        return pl.read_parquet(self.path / name)
+        return self.read_part(self.path / name)
+
+    def read_part(self, file: Path, columns: list[str] | None = None) -> pl.DataFrame:
+        """One of the files that `parts` gives; raises ReadError where it is not as it was written."""
+        try:
+            return pl.read_parquet(file, columns=columns)
+        except (pl.exceptions.PolarsError, pl.exceptions.PanicException):
+            raise self._damaged(file.name) from None
+
+    def _damaged(self, name: str) -> ReadError:
+        """Renaming keeps a part whole when a process dies, not when the power or the disk does."""
+        return ReadError(
+            f"{name!r} in the work folder {self.path.name!r} is damaged", hint="Remove that folder, and begin anew."
+        )
 
     def parts(self, pattern: str) -> list[Path]:
         """The files of this pattern, in order."""

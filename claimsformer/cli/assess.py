@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from claimsformer.cli.common import (
+    Command,
     as_json,
     directory_options,
     load_directory,
@@ -37,7 +38,7 @@ Examples:
 """
 
 
-@click.command(name="assess", epilog=_EPILOG)
+@click.command(cls=Command, name="assess", epilog=_EPILOG)
 @click.argument("file", required=False, type=click.Path(exists=True))
 @click.option("--text", help="Assess one sentence instead of a file.")
 @click.option("--model", type=click.Path(exists=True, file_okay=False), help="A trained model's folder.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 from collections.abc import Callable
 from importlib.resources import files
@@ -18,11 +19,34 @@ if TYPE_CHECKING:
     from claimsformer.assessment import ClaimsProcessor, Directory
 
 __all__ = [
-    "PRETRAINED", "as_json", "directory_options", "load_directory", "load_processor", "next_command", "no_claims", "read",
+    "PRETRAINED", "Command", "as_json", "directory_options", "load_directory", "load_processor", "next_command", "no_claims", "read",
     "read_table", "reading_options", "refusals",
 ]  # fmt: skip
 
 PRETRAINED = Path(str(files("claimsformer") / "assessment" / "pretrained"))  # without importing the package
+
+
+class Command(click.Command):
+    """A command that writes over no file that it reads, and no two results into one file."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Raises UsageError where an option for a result names such a file."""
+        paths = [
+            p for p in self.params if isinstance(p.type, click.Path) and p.type.file_okay and ctx.params[str(p.name)]
+        ]
+        used: dict[str, str] = {}
+        for param in sorted(paths, key=lambda p: not p.type.exists):  # type: ignore[attr-defined]
+            given = str(ctx.params[str(param.name)])
+            where, name = os.path.realpath(given), param.opts[0] if param.opts[0].startswith("-") else "FILE"
+            reads = param.type.exists  # type: ignore[attr-defined]
+            if not reads and where in used and (os.path.isfile(where) or not os.path.exists(where)):
+                raise click.UsageError(
+                    f"{name} would be written over {used[where]}: both are {os.path.basename(given)!r}.\n"
+                    f"Name another file: {name} {os.path.basename(given) + '.new'}"
+                )
+            used[where] = name
+        return super().invoke(ctx)
+
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 as_json: Decorator = click.option("--json", "as_json", is_flag=True, help="Print JSON for programs.")

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from claimsformer.cli.common import as_json, reading_options
+from claimsformer.cli.common import Command, as_json, reading_options
 
 __all__ = ["command"]
 
@@ -19,7 +19,7 @@ Examples:
 """
 
 
-@click.command(name="deidentify", epilog=_EPILOG)
+@click.command(cls=Command, name="deidentify", epilog=_EPILOG)
 @click.argument("file", type=click.Path(exists=True, dir_okay=False))
 @click.option("--out", type=click.Path(dir_okay=False), required=True, help=".parquet, .csv, .ndjson …")
 @click.option("--mode", type=click.Choice(["safe_harbor", "shifted", "relative"]), default="safe_harbor",

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from claimsformer.cli.common import PRETRAINED, as_json
+from claimsformer.cli.common import PRETRAINED, Command, as_json
 
 if TYPE_CHECKING:
     from claimsformer.assessment import Assessment
@@ -22,7 +22,7 @@ Examples:
 """
 
 
-@click.command(name="demo", epilog=_EPILOG)
+@click.command(cls=Command, name="demo", epilog=_EPILOG)
 @click.option("--model", type=click.Path(exists=True, file_okay=False), help="A folder made by train --quick.")
 @click.option("--report", default="claimsformer_demo.html", show_default=True, type=click.Path(dir_okay=False))
 @click.option("--show", type=click.IntRange(min=1), default=12, show_default=True, help="Most claims to show.")

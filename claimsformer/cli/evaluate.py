@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from claimsformer.cli.common import (
+    Command,
     as_json,
     directory_options,
     load_directory,
@@ -36,7 +37,7 @@ Examples:
 """
 
 
-@click.command(name="evaluate", epilog=_EPILOG)
+@click.command(cls=Command, name="evaluate", epilog=_EPILOG)
 @click.argument("file", required=False, type=click.Path(exists=True))
 @click.option("--history", type=click.Path(exists=True), help="The claims that the model was trained on.")
 @click.option("--truth", type=click.Path(exists=True), help="CSV: claim_id, type, field of the anomalies.")

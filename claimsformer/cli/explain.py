@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from claimsformer.cli.common import (
+    Command,
     as_json,
     directory_options,
     load_directory,
@@ -22,7 +23,7 @@ Example:
 """
 
 
-@click.command(name="explain", epilog=_EPILOG)
+@click.command(cls=Command, name="explain", epilog=_EPILOG)
 @click.argument("file", type=click.Path(exists=True))
 @click.argument("row", type=click.IntRange(min=1))
 @click.option("--model", type=click.Path(exists=True, file_okay=False), help="A trained model's folder.")

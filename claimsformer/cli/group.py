@@ -95,22 +95,32 @@ def main(arguments: list[str] | None = None) -> None:
         hint = error.hint or ""
         _fail(error.message, hint if "claimsformer " in hint else f"{hint}\n{help_text}".strip())
         code = EXIT_ERROR
-    except (click.ClickException, FileNotFoundError, PermissionError) as problem:
-        words = problem.format_message() if isinstance(problem, click.ClickException) else _file_words(problem)
-        _fail(words, help_text)
-        code = EXIT_ERROR
     except BrokenPipeError:  # the reader of our output went away, `| head` for one
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = 0
+    except (click.ClickException, OSError) as problem:  # a full disk is one of the latter
+        words = problem.format_message() if isinstance(problem, click.ClickException) else _file_words(problem)
+        _fail(words, help_text)
+        code = EXIT_ERROR
+    except Exception as error:
+        if not type(error).__module__.startswith("polars"):
+            raise
+        # Its words may hold a claim's values; a full disk is the reason that can be told from them.
+        full = "No space left" in str(error)
+        _fail(
+            f"a table could not be {'written: no space left' if full else f'read or written: {type(error).__name__}'}",
+            help_text,
+        )
+        code = EXIT_ERROR
     sys.exit(code if isinstance(code, int) else 0)
 
 
 def _file_words(problem: OSError) -> str:
-    name = os.path.basename(str(problem.filename)) if problem.filename else "a file"
+    name = os.path.basename(str(problem.filename)) if problem.filename else "writing"
     folder = os.path.dirname(str(problem.filename or ""))
     if folder and not os.path.isdir(folder):
         return f"the folder {folder!r} for {name!r} does not exist"
-    return f"{name}: {problem.strerror}"
+    return f"{name}: {problem.strerror or type(problem).__name__}"
 
 
 def _fail(message: str, hint: str) -> None:

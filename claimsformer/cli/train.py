@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 
 from claimsformer.cli.common import (
+    Command,
     as_json,
     directory_options,
     load_directory,
@@ -30,7 +31,7 @@ Examples:
 """
 
 
-@click.command(name="train", epilog=_EPILOG)
+@click.command(cls=Command, name="train", epilog=_EPILOG)
 @click.argument("file", required=False, type=click.Path(exists=True))
 @click.option("--quick", is_flag=True, help="Train the packaged model again, on generated claims.")
 @click.option("--claims", type=click.IntRange(min=600), default=QUICK_CLAIMS, help="With --quick: how many claims.")

@@ -28,7 +28,7 @@ from claimsformer.claims.readers.rejects import Problem, RejectLog
 from claimsformer.claims.readers.tabular import Parsed, csv_claims, parquet_claims, parquet_header
 from claimsformer.errors import FormatError, ReadError
 
-__all__ = ["FORMATS", "ClaimReader", "read_claims", "detect_format"]
+__all__ = ["FORMATS", "ClaimReader", "check_regular", "read_claims", "detect_format"]
 
 _COMMA = re.compile(r"[0-9],[0-9]{1,2}(?![0-9,])")
 FORMATS = ("csv", "parquet", "ndjson", "fhir", "x12", "synthea", "synpuf", "synpuf_cms", "provider_fraud", "plain")
@@ -179,7 +179,17 @@ def _csv_header(file: Path) -> list[str]:
             raise ReadError(f"{file.name!r} cannot be read: {error}") from None
 
 
+def check_regular(path: Path) -> None:
+    """Raise ReadError for a pipe or a device, which cannot be read more than once."""
+    if path.exists() and not (path.is_file() or path.is_dir()):
+        raise ReadError(
+            f"{path.name!r} is no regular file, and claims are read more than once",
+            hint="Write it to a file first, and name that.",
+        )
+
+
 def _file_of(path: Path) -> Path:
+    check_regular(path)
     if not path.is_dir():
         return path
     for pattern in ("inpatient_claims.csv*", "*npatientdata*.csv*"):
