@@ -17,6 +17,7 @@ from claimsformer.assessment import baselines
 from claimsformer.assessment.curves import precision_by_recall, roc
 from claimsformer.assessment.edits import EDITS, Directory, flags, run_edits
 from claimsformer.assessment.fields import CLAIM_FIELDS, prepare
+from claimsformer.assessment.labels import check_both_kinds, tidy_labels
 from claimsformer.assessment.metrics import (
     Interval,
     auprc,
@@ -89,9 +90,13 @@ def evaluate(
 ) -> Evaluation:
     """Judge a fitted processor on `test`; `train` is the history it was fitted on, `truth` as the generator makes it.
 
-    Intervals come from resampled members. Raises LeakageError where the split leaks.
+    A `truth` with a column `suspicious` lists ordinary claims as well, as labels do. Intervals come from resampled
+    members. Raises LeakageError where the split leaks, and ConfigError where all or none of `test` is suspicious.
     """
     check_disjoint(train, test)
+    known = tidy_labels(truth.select(name for name in ("claim_id", "suspicious") if name in truth.columns))
+    check_both_kinds(test, known, "to evaluate on")
+    truth = truth.join(known.filter("suspicious"), on="claim_id", how="semi", maintain_order="left")
     tell: Tell = on_progress or (lambda what, share: None)
     labels = _labelled(test, truth)
     members = test["member_id"].rank("dense").cast(pl.Int64).to_numpy()

@@ -52,6 +52,6 @@ def check_both_kinds(claims: pl.DataFrame, labels: pl.DataFrame, what_for: str) 
     n = int(flags_of(claims, labels).sum())
     if n in (0, claims.height):
         raise ConfigError(
-            f"of the {claims.height} claims that are kept {what_for}, {n} are labelled suspicious: both kinds are needed",
-            hint="Give labels with the claim_id of the history, and more of them; or none.",
+            f"of the {claims.height} claims {what_for}, {n} are labelled suspicious: both kinds are needed",
+            hint="They are matched by claim_id: see that both tables have the same, and that both kinds are listed.",
         )

@@ -1,5 +1,6 @@
 """Files of records (JSON, X12): one claim at a time into batches, with the same counts and rejects as tables."""
 
+import codecs
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,8 +37,9 @@ def lines_of(path: Path, limit: int = 1 << 26) -> Iterator[tuple[int, bytes | No
             rest = parts.pop() if block else b""
             for part in parts:
                 number += 1
-                if part.strip():
-                    yield number, part
+                line = part.removeprefix(codecs.BOM_UTF8) if number == 1 else part
+                if line.strip():
+                    yield number, line
             if len(rest) > limit:
                 yield number + 1, None
                 return

@@ -11,7 +11,7 @@ from claimsformer.assessment.baselines import ecod
 from claimsformer.assessment.curves import GRID, net_dollars_by_threshold, precision_by_recall, roc
 from claimsformer.assessment.evaluation import evaluate
 from claimsformer.assessment.metrics import auprc, auroc, bootstrap, brier, ece, net_dollars, precision_at
-from claimsformer.errors import LeakageError
+from claimsformer.errors import ConfigError, LeakageError
 
 from .test_processor import fitted, world
 
@@ -111,3 +111,19 @@ def test_a_split_that_leaks_is_refused() -> None:
     batch = world(5)
     with pytest.raises(LeakageError):
         evaluate(fitted(), batch.claims[:2000], batch.claims[1500:], batch.truth)
+
+
+def test_a_truth_of_nobody_is_refused_and_a_list_of_labels_read_as_one() -> None:
+    train, test = world(5), world(6)
+    renamed = test.claims[:300].with_columns(pl.col("claim_id", "member_id").str.replace("^", "Z"))
+    with pytest.raises(ConfigError, match="of the 300 claims to evaluate on, 0 are labelled suspicious"):
+        evaluate(fitted(), train.claims[:1200], renamed, test.truth)
+    truth = test.truth.with_columns(claim_id=pl.lit("Z") + pl.col("claim_id"))
+    ordinary = renamed.join(truth, on="claim_id", how="anti").select("claim_id")
+    none = pl.lit(None, pl.String)
+    listed = pl.concat(
+        [truth.with_columns(suspicious=pl.lit("1")), ordinary.with_columns(suspicious=pl.lit("0"), type=none)],
+        how="diagonal_relaxed",
+    )
+    found = [evaluate(fitted(), train.claims[:1200], renamed, known, n_bootstrap=20) for known in (truth, listed)]
+    assert found[0] == found[1]

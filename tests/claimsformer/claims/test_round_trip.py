@@ -1,5 +1,6 @@
 """A claim written out and read again is the same claim, in every format."""
 
+import codecs
 from pathlib import Path
 
 import polars as pl
@@ -42,6 +43,18 @@ def test_frames_hold_every_field(batch: list[Claim]) -> None:
 def test_every_field_survives(tmp_path_factory: pytest.TempPathFactory, name: str, batch: list[Claim]) -> None:
     path = tmp_path_factory.mktemp("rt") / name
     assert write_claims(to_frame(batch), path, format="fhir" if "fhir" in name else None) == len(batch)
+    assert read_back(path) == batch
+
+
+@pytest.mark.parametrize("name", ["c.csv", "c.ndjson", "c.fhir.ndjson"])
+@quick
+@given(batch=several)
+def test_a_byte_order_mark_costs_no_claim(
+    tmp_path_factory: pytest.TempPathFactory, name: str, batch: list[Claim]
+) -> None:
+    path = tmp_path_factory.mktemp("bom") / name
+    write_claims(to_frame(batch), path, format="fhir" if "fhir" in name else None)
+    path.write_bytes(codecs.BOM_UTF8 + path.read_bytes())
     assert read_back(path) == batch
 
 
