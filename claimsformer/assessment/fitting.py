@@ -20,6 +20,7 @@ from claimsformer.assessment.masked_model import MaskedModelConfig
 from claimsformer.assessment.masked_training import MaskedTraining, Progress
 from claimsformer.assessment.reading import Answers, Reader
 from claimsformer.assessment.splits import check_disjoint, split_by
+from claimsformer.assessment.verdicts import values_held
 from claimsformer.tokenizer.fields import ClaimBatch
 
 __all__ = ["Fitted", "Settings", "Tell", "amounts", "answers_to", "fired", "fit", "silent"]
@@ -50,13 +51,15 @@ class Settings:
 
 @dataclass(frozen=True)
 class Fitted:
-    """What was learned from a history of `n_history` claims."""
+    """What was learned from a history of `n_history` claims, of which all but one in a hundred hold `least_values` values
+    or more."""
 
     reader: Reader
     tables: EditTables
     fusion: Fusion
     examples: Examples
     n_history: int
+    least_values: int
 
 
 def fit(
@@ -95,7 +98,8 @@ def fit(
     fusion = _fusion(reader, answers, fired(findings, held_out), amounts(held_out), suspicious, in_head, settings)
     vectors = np.concatenate([reader.model.summary_vectors(batch[k : k + 512].compact()) for k in _starts(len(batch))])
     examples = Examples.choose(held_out, vectors, suspicious, settings.n_examples, settings.training.seed)
-    return Fitted(reader, tables, fusion, examples, history.height)
+    least = int(np.percentile(values_held(batch), 1))
+    return Fitted(reader, tables, fusion, examples, history.height, least)
 
 
 def _fusion(

@@ -175,8 +175,8 @@ class Fusion:
         return self.calibrator(self.rank(evidence))
 
     def by_edits(self, evidence: Evidence) -> Floats:
-        """Probability (N,) of claims that the model did not judge and whose answers are silent. Where an edit fires, prior and
-        stated weights give it: the head was learned where the model answered, and leaves it what the model finds as well."""
+        """Probability (N,) of claims of which the model says nothing, or little. Where an edit fires, prior and stated weights
+        give at least it: the head was learned where the model answered, and leaves it what the model finds as well."""
         learned = self.probability(evidence)
         if self.calibrator is None:
             return learned

@@ -96,7 +96,7 @@ def _assembled(
     examples = Examples(rest["examples"], tuple(shown["summaries"]), tuple(shown["outcomes"]))
     fitted = Fitted(
         reader, EditTables.from_dict(config["tables"]), Fusion.from_dict(config["fusion"]), examples,
-        config["n_history"],
+        config["n_history"], config["least_values"],
     )  # fmt: skip
     return fitted, settings, Costs.from_dict(config["costs"])
 
@@ -158,6 +158,7 @@ def _config(fitted: Fitted, settings: Settings, costs: Costs) -> dict[str, Any]:
         "examples": {"summaries": list(fitted.examples.summaries), "outcomes": list(fitted.examples.outcomes)},
         "losses": [round(loss, 4) for loss in losses[:: max(1, len(losses) // 200)]],
         "n_history": fitted.n_history,
+        "least_values": fitted.least_values,
     }
 
 

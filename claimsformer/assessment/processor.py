@@ -20,7 +20,7 @@ from claimsformer.assessment.masked_training import MaskedTraining
 from claimsformer.assessment.reading import Reader
 from claimsformer.assessment.streaming_screen import screen_scores
 from claimsformer.assessment.surprise import benjamini_hochberg
-from claimsformer.assessment.verdicts import mixed, thin_because, top_fields, verdict_table
+from claimsformer.assessment.verdicts import mixed, thin_because, top_fields, values_held, verdict_table
 from claimsformer.claims.frames import checked, conform
 from claimsformer.errors import ConfigError, NotFittedError
 from claimsformer.tokenizer.fields import ClaimBatch, FieldTokenizer
@@ -129,8 +129,13 @@ class ClaimsProcessor:
         known = (tuple(EDITS), fired(findings, claims), amounts(claims))
         thin = thin_because(reader.tokenizer, batch)
         # What the model makes of a claim that it cannot judge means nothing.
-        evidence = mixed(reader.evidence(answers, *known), reader.silent(*known), thin != "")
-        table = verdict_table(claims, evidence, findings, parts.fusion, self.costs, thin != "").with_columns(
+        nothing = reader.silent(*known)
+        evidence = mixed(reader.evidence(answers, *known), nothing, thin != "")
+        # The fewer values a claim has, the less sure the model is, and the more surprised: where there are fewer than it has
+        # learned from, its surprises are shown and do not count.
+        scanty = (thin != "") | (values_held(batch) < parts.least_values)
+        counted = mixed(evidence, nothing, scanty)
+        table = verdict_table(claims, evidence, counted, findings, parts.fusion, self.costs, scanty).with_columns(
             top_field=pl.Series(top_fields(evidence, reader.reading.about), dtype=pl.String),
             abstained=thin != "",
             abstained_because=pl.Series(thin, dtype=pl.String),
@@ -143,7 +148,8 @@ class ClaimsProcessor:
         nothing about the claims were surprising; `findings` are those of `run_edits` on these claims."""
         parts = self._fitted
         evidence = parts.reader.silent(tuple(EDITS), fired(findings, claims), amounts(claims))
-        table = verdict_table(claims, evidence, findings, parts.fusion, self.costs, np.ones(claims.height, dtype=bool))
+        scanty = np.ones(claims.height, dtype=np.bool_)
+        table = verdict_table(claims, evidence, evidence, findings, parts.fusion, self.costs, scanty)
         return table.drop("rank", "p_value", "surprise")
 
     def screen(self, claims: pl.DataFrame) -> npt.NDArray[np.float32]:

@@ -27,7 +27,7 @@ _NEUTRAL: Final = re.compile(
     r"|was|we|were|which|who|years?"
 )
 # Nothing new beside a name that was read.
-_BESIDE: Final = {"disease", "disorder", "scan", "session", "test", "therapy"}
+_BESIDE: Final = {"disease", "disorder", "operation", "procedure", "scan", "session", "surgery", "test", "therapy"}
 _DENIED: Final = re.compile(
     r"\b(?:no|not|without|denies|denied|neither|never|negative for|free of|rules? out|ruled out|instead of|family history of)"
     r"(?: (?:any|known|a|an|the|current|longer|had|(?:signs?|evidence|history|symptoms|diagnosis) of))*"

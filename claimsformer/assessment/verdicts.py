@@ -14,25 +14,31 @@ from claimsformer.assessment.fusion import Evidence, Fusion
 from claimsformer.assessment.questions import Question
 from claimsformer.tokenizer.fields import ClaimBatch, FieldTokenizer
 
-__all__ = ["mixed", "thin_because", "top_fields", "verdict_table"]
+__all__ = ["mixed", "thin_because", "top_fields", "values_held", "verdict_table"]
 
 Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
 
 
 def verdict_table(
-    claims: pl.DataFrame, evidence: Evidence, findings: pl.DataFrame, fusion: Fusion, costs: Costs, unread: Bools
+    claims: pl.DataFrame,
+    evidence: Evidence,
+    counted: Evidence,
+    findings: pl.DataFrame,
+    fusion: Fusion,
+    costs: Costs,
+    scanty: Bools,
 ) -> pl.DataFrame:
     """One row a claim: claim_id, probability, rank, p_value, surprise, decision, action, amount_at_risk, expected_value;
-    of the `unread` (N,) claims the edits alone decide."""
-    probability = np.where(unread, fusion.by_edits(evidence), fusion.probability(evidence))
+    `counted` is the part of the evidence that decides; of the `scanty` (N,) claims that is the edits' alone."""
+    probability = np.where(scanty, fusion.by_edits(counted), fusion.probability(counted))
     at_risk = _at_risk(findings, evidence)
     value = costs.expected_value(probability, at_risk)
     review = value > 0
     suspicious = review | (probability >= costs.suspicious_probability)
     return claims.select("claim_id").with_columns(
         probability=probability,
-        rank=fusion.rank(evidence),
+        rank=fusion.rank(counted),
         p_value=evidence.claim_p,
         surprise=evidence.score,
         decision=pl.Series(np.where(suspicious, "suspicious", "valid")),
@@ -61,9 +67,8 @@ def top_fields(evidence: Evidence, about: Mapping[str, Question]) -> list[str]:
 def thin_because(tokenizer: FieldTokenizer, batch: ClaimBatch) -> npt.NDArray[np.str_]:
     """Why the evidence is too thin to judge each claim, "" where it is not; the edits alone judge such a claim."""
     starts = tokenizer.field_starts[batch.field_ids]
-    holding = batch.mask & (batch.field_ids > 0)
-    unknown = holding & (batch.value_ids == starts + 1)
-    total = holding.sum(axis=1)
+    unknown = _holding(batch) & (batch.value_ids == starts + 1)
+    total = values_held(batch)
     services = [tokenizer.field_id(name) for name in ("item", "drug", "drg", "procedure")]
     billed = np.isin(batch.field_ids, services).any(axis=1)
     reasons = np.full(len(batch), "", dtype="U80")
@@ -71,6 +76,17 @@ def thin_because(tokenizer: FieldTokenizer, batch: ClaimBatch) -> npt.NDArray[np
     reasons[unknown.sum(axis=1) > 0.3 * total] = "more than 30 % of its values never occurred in the history"
     reasons[~billed] = "the claim names no service, drug or DRG"
     return reasons
+
+
+def values_held(batch: ClaimBatch) -> npt.NDArray[np.int64]:
+    """How many values each claim has that the model can read, (N,)."""
+    held: npt.NDArray[np.int64] = _holding(batch).sum(axis=1)
+    return held
+
+
+def _holding(batch: ClaimBatch) -> Bools:
+    holding: Bools = batch.mask & (batch.field_ids > 0)
+    return holding
 
 
 def mixed(evidence: Evidence, other: Evidence, rows: Bools) -> Evidence:

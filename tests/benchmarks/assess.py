@@ -75,13 +75,26 @@ def assess_here(path: str, folder: str, full_model: int | None, threads: int, wo
     written = found.write(Path(folder) / "verdicts.ndjson", on_progress=tell)
     summary = found.summary()
     print(json.dumps(summary | {"written": written, "seconds": time.perf_counter() - started, "stages": spent,
-                                "cpu_seconds": _cpu(), "peak_megabytes": _peak(), "worker_peak_megabytes":
-                                _peak(resource.RUSAGE_CHILDREN) if workers > 1 else 0.0}))  # fmt: skip
+                                "cpu_seconds": _cpu()}))  # fmt: skip
 
 
-def _peak(who: int = resource.RUSAGE_SELF) -> float:
-    """Of this process, or of the largest of those that it started and that have ended."""
-    return resource.getrusage(who).ru_maxrss / 1e3
+def _peak() -> float:
+    """Most memory of this process so far, in MB."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3
+
+
+def _together(process: int) -> float:
+    """Memory of a process and those that it started, in MB; what they share counts once (proportional set size, Linux)."""
+    total, waiting = 0.0, [process]
+    while waiting:
+        folder = Path("/proc") / str(waiting.pop())
+        try:
+            rollup = (folder / "smaps_rollup").read_text()
+            waiting += [int(child) for task in folder.glob("task/*/children") for child in task.read_text().split()]
+        except OSError:  # it has just ended
+            continue
+        total += next(float(line.split()[1]) for line in rollup.splitlines() if line.startswith("Pss:"))
+    return total / 1e3
 
 
 def _cpu() -> float:
@@ -100,15 +113,17 @@ def stream(lines: int, full_model: int | None, threads: int, workers: int = 1) -
         limit = "None" if full_model is None else str(full_model)
         arguments = f"{str(path)!r}, {folder!r}, {limit}, {threads}, {workers}"
         call = f"from tests.benchmarks.assess import assess_here; assess_here({arguments})"
-        done = subprocess.run([sys.executable, "-c", call], stdout=subprocess.PIPE, text=True, check=True)
-        found = json.loads(done.stdout)
+        peak = 0.0
+        with subprocess.Popen([sys.executable, "-c", call], stdout=subprocess.PIPE, text=True) as process:
+            while process.poll() is None:
+                peak = max(peak, _together(process.pid))
+                time.sleep(0.5)
+            assert process.stdout is not None
+            found = json.loads(process.stdout.read())
         n, seconds, cpu = found["accepted"], found["seconds"], found["cpu_seconds"]
-        of_workers = found["worker_peak_megabytes"]
-        together = found["peak_megabytes"] + workers * of_workers  # at most, for peaks need not coincide
-        memory = f"{together:,.0f} MB" + (f" in all, {of_workers:,.0f} MB in each worker" if workers > 1 else "")
         yield Note(
             f"assessed {n:,} claims in {seconds:.0f} s with {threads} threads and {workers} workers: {n / seconds:,.0f} "
-            f"claims/s ({cpu:.0f} s of CPU: {n / cpu:,.0f} claims/s); peak memory {memory}; {found['full_model']:,} by the full model, {found['suspicious']:,} suspicious"
+            f"claims/s ({cpu:.0f} s of CPU: {n / cpu:,.0f} claims/s); peak memory of all processes together {peak:,.0f} MB; {found['full_model']:,} by the full model, {found['suspicious']:,} suspicious"
         )
         rates = {"reading": n, "edits": n, "full": found["full_model"], "writing": n}
         for stage, claims in rates.items():

@@ -113,9 +113,17 @@ RETAIL = 3.0  # list prices over what plans pay
 
 @edit("FILL-AMOUNT", "amount above any ordinary fill of the drug", field="charge_amount", carc="45", weight=4.0)
 def fill_amount(c: Context) -> pl.DataFrame:
-    """For drugs billed without a quantity: the charge against ninety days at the highest daily dose, at list price."""
-    usual = c.tables.drugs.join(c.tables.prices, left_on="ndc", right_on="item").select(
-        "ndc", "price", pl.col("strength").alias("usual"), "max_daily_dose"
+    """For drugs billed without a quantity: the charge against ninety days at the highest daily dose, at list price.
+
+    The price of a unit is what the history charged for it, and for a drug too rare there the table's.
+    """
+    charged = c.tables.prices.select("item", pl.col("price").alias("charged"))
+    usual = (
+        c.tables.drugs.join(charged, left_on="ndc", right_on="item", how="left", maintain_order="left")
+        .select(
+            "ndc", pl.coalesce("charged", "price").alias("price"), pl.col("strength").alias("usual"), "max_daily_dose"
+        )
+        .drop_nulls("price")
     )
     asked = c.numbered.select("row", pl.col("charge_amount").cast(pl.Float64).alias("whole"))
     open_lines = c.lines.filter(pl.col("quantity").is_null() & pl.col("ndc").is_not_null())

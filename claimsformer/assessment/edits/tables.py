@@ -29,7 +29,9 @@ _SCHEMAS: Final[dict[str, dict[str, Any]]] = {
         "complexity": pl.Int64,
     },
     "support": {"procedure": pl.String, "diagnosis": pl.String},
-    "drugs": {"ndc": pl.String, "strength": pl.Float64, "unit": pl.String, "max_daily_dose": pl.Float64},
+    "drugs": {
+        "ndc": pl.String, "strength": pl.Float64, "unit": pl.String, "max_daily_dose": pl.Float64, "price": pl.Float64,
+    },
     "drgs": {"drg": pl.String, "family": pl.String, "level": pl.Int64, "payment": pl.Float64},
     "states": {"member_state": pl.String, "provider_state": pl.String, "share": pl.Float64},
     "prices": {"item": pl.String, "price": pl.Float64, "n": pl.Int64},

@@ -24,7 +24,8 @@ class Reference:
       `complexity` + 1.
     * `support`: procedure and diagnosis that explains it; procedures that need none (office contacts, specimen
       collection, ambulance) are not listed.
-    * `drugs`: national drug code, name, strength and unit, `max_daily_dose` in that unit.
+    * `drugs`: national drug code, name, strength and unit, `max_daily_dose` in that unit, list price in US dollars per
+      unit of quantity.
     * `drgs`: DRG, family, level (0 plain, 1 with complication, 2 with major complication), payment in US dollars.
     """
 
@@ -61,8 +62,8 @@ def reference_tables() -> Reference:
         ),
         support=pl.DataFrame(_support(), schema=["procedure", "diagnosis"], orient="row"),
         drugs=pl.DataFrame(
-            [(d.ndc, d.name, d.strength, d.unit, d.form, float(d.max_daily_dose)) for d in DRUGS.values()],
-            schema=["ndc", "name", "strength", "unit", "form", "max_daily_dose"],
+            [(d.ndc, d.name, d.strength, d.unit, d.form, float(d.max_daily_dose), d.price) for d in DRUGS.values()],
+            schema=["ndc", "name", "strength", "unit", "form", "max_daily_dose", "price"],
             orient="row",
         ),
         drgs=_drgs(),
