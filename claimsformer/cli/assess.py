@@ -38,7 +38,7 @@ Examples:
 """
 
 
-@click.command(cls=Command, name="assess", epilog=_EPILOG)
+@click.command(name="assess", cls=Command, epilog=_EPILOG)
 @click.argument("file", required=False, type=click.Path(exists=True))
 @click.option("--text", help="Assess one sentence instead of a file.")
 @click.option("--model", type=click.Path(exists=True, file_okay=False), help="A trained model's folder.")

@@ -19,7 +19,7 @@ Examples:
 """
 
 
-@click.command(cls=Command, name="deidentify", epilog=_EPILOG)
+@click.command(name="deidentify", cls=Command, epilog=_EPILOG)
 @click.argument("file", type=click.Path(exists=True, dir_okay=False))
 @click.option("--out", type=click.Path(dir_okay=False), required=True, help=".parquet, .csv, .ndjson …")
 @click.option("--mode", type=click.Choice(["safe_harbor", "shifted", "relative"]), default="safe_harbor",

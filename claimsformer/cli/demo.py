@@ -22,7 +22,7 @@ Examples:
 """
 
 
-@click.command(cls=Command, name="demo", epilog=_EPILOG)
+@click.command(name="demo", cls=Command, epilog=_EPILOG)
 @click.option("--model", type=click.Path(exists=True, file_okay=False), help="A folder made by train --quick.")
 @click.option("--report", default="claimsformer_demo.html", show_default=True, type=click.Path(dir_okay=False))
 @click.option("--show", type=click.IntRange(min=1), default=12, show_default=True, help="Most claims to show.")

@@ -60,7 +60,7 @@ def _gradient() -> tuple[bool, str, str]:
     return ok, "d(x³)/dx at 2 is 12" if ok else "gives a wrong gradient", "reinstall claimsformer"
 
 
-@click.command(cls=Command, name="doctor", epilog=_EPILOG)
+@click.command(name="doctor", cls=Command, epilog=_EPILOG)
 @as_json
 def command(as_json: bool) -> None:
     """Check this installation; exit code 1 when something that is needed is missing."""

@@ -37,7 +37,7 @@ Examples:
 """
 
 
-@click.command(cls=Command, name="evaluate", epilog=_EPILOG)
+@click.command(name="evaluate", cls=Command, epilog=_EPILOG)
 @click.argument("file", required=False, type=click.Path(exists=True))
 @click.option("--history", type=click.Path(exists=True), help="The claims that the model was trained on.")
 @click.option("--truth", type=click.Path(exists=True), help="CSV: claim_id, type, field of the anomalies.")

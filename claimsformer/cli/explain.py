@@ -23,7 +23,7 @@ Example:
 """
 
 
-@click.command(cls=Command, name="explain", epilog=_EPILOG)
+@click.command(name="explain", cls=Command, epilog=_EPILOG)
 @click.argument("file", type=click.Path(exists=True))
 @click.argument("row", type=click.IntRange(min=1))
 @click.option("--model", type=click.Path(exists=True, file_okay=False), help="A trained model's folder.")

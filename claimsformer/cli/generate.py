@@ -16,7 +16,7 @@ Example:
 """
 
 
-@click.command(cls=Command, name="generate", epilog=_EPILOG)
+@click.command(name="generate", cls=Command, epilog=_EPILOG)
 @click.argument("count", type=click.IntRange(min=1))
 @click.option("--out", type=click.Path(dir_okay=False), required=True, help=".parquet, .csv, .ndjson, .837 …")
 @click.option("--truth", type=click.Path(dir_okay=False), help="Write the planted anomalies here, as CSV.")

@@ -31,7 +31,7 @@ Examples:
 """
 
 
-@click.command(cls=Command, name="train", epilog=_EPILOG)
+@click.command(name="train", cls=Command, epilog=_EPILOG)
 @click.argument("file", required=False, type=click.Path(exists=True))
 @click.option("--quick", is_flag=True, help="Train the packaged model again, on generated claims.")
 @click.option("--claims", type=click.IntRange(min=600), default=QUICK_CLAIMS, help="With --quick: how many claims.")
