@@ -31,6 +31,7 @@ row of the file is one line, and the rows of a claim stand together)::
 
 import difflib
 import json
+import re
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -71,12 +72,23 @@ def layout_of_header(header: list[str]) -> Layout | None:
     return None
 
 
+_SPEAKS_OF_CLAIMS = re.compile(
+    r"(?i)(?:\b|_)(?:id|nr|no|num|number|date|day|from|thru|to|dos|dob|birth|code|type|name|amt|amount|charge|paid|price|cost|sum|"
+    r"total|claim|member|patient|person|bene|provider|npi|doctor|drug|ndc|rx|dx|diag|diagnosis|diagnoses|icd|proc|procedure|cpt|"
+    r"hcpcs|drg|line|unit|units|qty|quantity|sex|gender|state|zip|place|pos|service|visit|status|plan|payer|insurance|specialty)"
+    r"(?:s|_|\b|[0-9])|[a-z](?:Id|ID|No|Nr|Date|Code|Type|Amount|Number|Name)(?![a-z])"
+)
+
+
 def shown_columns(header: list[str], n: int = 10) -> str:
     """Names of columns for a message; a first line with numbers or dates in it is data, which no message repeats."""
     if any(not name.isprintable() for name in header):
         return "the first line is not text"
     if any(name.strip() == "" or name.strip()[0].isdigit() for name in header):
         return "the first line does not look like names of columns"
+    # A person's name and sex would pass for names of columns: some of them must speak of claims.
+    if 3 * sum(_SPEAKS_OF_CLAIMS.search(name) is not None for name in header) < len(header):
+        return "the first line does not look like names of columns of claims"
     return ", ".join(header[:n]) + (", ..." if len(header) > n else "")
 
 

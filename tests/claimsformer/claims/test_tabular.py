@@ -295,3 +295,20 @@ def test_a_header_that_is_cut_off_is_refused_even_without_rows(public_data: Path
     path.write_bytes(header[:400])
     with pytest.raises(MappingError, match="has no column"):
         read_claims(path).all()
+
+
+@pytest.mark.parametrize(
+    ("first", "shown"),
+    [
+        ("Miller,Jane,Female,Diabetes", False),
+        ("Jane Miller,professional,F,Boston", False),
+        ("ClaimNo,MemberNo,Sex,DOS,CPT,Charge", True),
+        ("Patient,Day,Procedure,Cost", True),
+        ("CLM_ID,BENE_SK,CLM_FROM_DT,DGNS_CD_1", True),
+    ],
+)
+def test_a_first_line_of_people_is_not_repeated(tmp_path: Path, first: str, shown: bool) -> None:
+    (tmp_path / "c.csv").write_text(f"{first}\n{first}\n")
+    with pytest.raises(FormatError) as refused:
+        read_claims(tmp_path / "c.csv")
+    assert (first.split(",")[0] in str(refused.value)) is shown
