@@ -27,7 +27,7 @@ def console(stderr: bool = False) -> Any:
 
 
 def _print(renderable: Any) -> None:
-    """Print a table; a pipe gets its lines without the blanks that fill them up."""
+    """Print a text or a table; a pipe gets its lines without the blanks that fill them up."""
     out = console()
     if out.is_terminal:
         out.print(renderable)
@@ -110,25 +110,24 @@ def show_assessment(assessment: Assessment, row: int) -> None:
     """One claim in full."""
     from rich.text import Text
 
-    out = console()
     a = assessment
     head = Text(f"row {row}: ").append(a.decision, style=_STYLE[a.decision])
     basis = "calibrated" if a.calibrated else "not calibrated: no labels were given"
     basis = "from the edits alone" if a.abstained else basis
     head.append(f", {a.action}; probability {a.probability:.3f} ({basis}), p-value of the surprise {a.p_value:.4f}")
-    out.print(head)
+    _print(head)
     if a.abstained:
-        out.print(f"  the model abstained, the edits alone decide: {a.abstained_because}", markup=False)
+        _print(Text(f"  the model abstained, the edits alone decide: {a.abstained_because}"))
     worth = f"{'-' if a.expected_value < 0 else ''}${abs(a.expected_value):,.2f}"
-    out.print(f"  ${a.amount_at_risk:,.2f} at risk; reviewing it is expected to be worth {worth}")
+    _print(Text(f"  ${a.amount_at_risk:,.2f} at risk; reviewing it is expected to be worth {worth}"))
     _print(_hanging(row for reason in a.reasons for row in _of_reason(reason)))
     top = sorted(a.surprises.items(), key=lambda pair: -pair[1])[:8]
-    out.print("  surprise by field, as -log10 of its p-value:")
+    _print(Text("  surprise by field, as -log10 of its p-value:"))
     for name, value in top:
-        out.print(f"    {name:<20} {'▇' * min(40, round(4 * value)):<12} {value:.2f}", markup=False)
+        _print(Text(f"    {name:<20} {'▇' * min(40, round(4 * value)):<12} {value:.2f}"))
     alike = ((f"  similar past claim ({s.similarity:.2f}, {s.outcome}):", Text(s.summary)) for s in a.similar)
     _print(_hanging(alike))
-    out.print(f"  model {a.model_version}, claim {a.claim_digest[:16]}", markup=False)
+    _print(Text(f"  model {a.model_version}, claim {a.claim_digest[:16]}"))
 
 
 def _of_reason(reason: Reason) -> Iterator[tuple[Any, Any]]:
