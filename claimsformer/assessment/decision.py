@@ -42,7 +42,8 @@ class SimilarClaim:
 class Assessment:
     """The verdict on one claim. Nothing is ever denied: the action is to approve or to review.
 
-    `probability` is calibrated where the processor had labels (`calibrated`), else it follows from stated weights.
+    `probability` is calibrated where the processor had labels (`calibrated`), else it follows from stated weights;
+    so it does for claims that the edits decide alone, whatever `calibrated` says of the processor.
     `p_value` is the conformal p-value of the surprise. Amounts in US dollars. `abstained` says that the model had too
     little to go by, and `abstained_because` why; the edits alone decide then.
     """
